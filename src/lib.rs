@@ -1,0 +1,13 @@
+//! Runs Live Response playbooks on many devices at once.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests make their own files and may ask for the time"
+    )
+)]
+
+pub mod clock;
+pub mod secret;
+pub mod text;

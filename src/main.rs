@@ -1,0 +1,3 @@
+//! The `sortie` program.
+
+fn main() {}

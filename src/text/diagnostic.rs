@@ -1,0 +1,252 @@
+//! Messages to the author of a file: one complaint, with its place and a way out.
+//!
+//! Nothing is drawn here (`render` does), and nothing stops at the first problem: a reader collects
+//! all of them and goes on.
+
+use super::source::Span;
+use std::fmt;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+/// What kind of complaint this is. The slug is stable: documentation and scripts refer to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// The file is not YAML.
+    Syntax,
+    /// YAML that we do not accept: anchors, aliases, merge keys, tags, several documents.
+    YamlFeature,
+    /// YAML that means something else than it looks like.
+    Trap,
+    /// Too large, too deep, too many.
+    Limit,
+    UnknownKey,
+    MissingKey,
+    DuplicateKey,
+    WrongType,
+    BadValue,
+    DuplicateId,
+    NoAction,
+    TwoActions,
+    Permission,
+    /// A key that a later version will understand.
+    Reserved,
+    TemplateSyntax,
+    UndefinedVariable,
+    UndefinedFilter,
+    RegisterBeforeUse,
+    UnusedVariable,
+    Unreachable,
+}
+
+impl Code {
+    pub const ALL: [Self; 20] = [
+        Self::Syntax,
+        Self::YamlFeature,
+        Self::Trap,
+        Self::Limit,
+        Self::UnknownKey,
+        Self::MissingKey,
+        Self::DuplicateKey,
+        Self::WrongType,
+        Self::BadValue,
+        Self::DuplicateId,
+        Self::NoAction,
+        Self::TwoActions,
+        Self::Permission,
+        Self::Reserved,
+        Self::TemplateSyntax,
+        Self::UndefinedVariable,
+        Self::UndefinedFilter,
+        Self::RegisterBeforeUse,
+        Self::UnusedVariable,
+        Self::Unreachable,
+    ];
+
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax",
+            Self::YamlFeature => "yaml-feature",
+            Self::Trap => "trap",
+            Self::Limit => "limit",
+            Self::UnknownKey => "unknown-key",
+            Self::MissingKey => "missing-key",
+            Self::DuplicateKey => "duplicate-key",
+            Self::WrongType => "wrong-type",
+            Self::BadValue => "bad-value",
+            Self::DuplicateId => "duplicate-id",
+            Self::NoAction => "no-action",
+            Self::TwoActions => "two-actions",
+            Self::Permission => "permission",
+            Self::Reserved => "reserved",
+            Self::TemplateSyntax => "template-syntax",
+            Self::UndefinedVariable => "undefined-variable",
+            Self::UndefinedFilter => "undefined-filter",
+            Self::RegisterBeforeUse => "register-before-use",
+            Self::UnusedVariable => "unused-variable",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.slug())
+    }
+}
+
+/// One message to an author.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    pub code: Code,
+    pub severity: Severity,
+    pub span: Span,
+    pub message: String,
+    /// What to do about it, as an instruction.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    pub fn error(code: Code, span: Span, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Error, span, message.into())
+    }
+
+    pub fn warning(code: Code, span: Span, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Warning, span, message.into())
+    }
+
+    fn new(code: Code, severity: Severity, span: Span, message: String) -> Self {
+        Self {
+            code,
+            severity,
+            span,
+            message,
+            help: None,
+        }
+    }
+
+    /// Adds the way out.
+    pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds the way out, if there is one.
+    pub fn maybe_help(&mut self, help: Option<impl Into<String>>) -> &mut Self {
+        if let Some(help) = help {
+            self.help(help);
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help(help);
+        self
+    }
+}
+
+/// All that is to be said about a file.
+#[derive(Debug, Clone, Default)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
+        self.0.push(diagnostic);
+        self.0.last_mut().expect("one was pushed just now")
+    }
+
+    /// Adds an error; `.help(…)` can follow.
+    pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Diagnostic::error(code, span, message))
+    }
+
+    /// Adds a warning; `.help(…)` can follow.
+    pub fn warn(&mut self, code: Code, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Diagnostic::warning(code, span, message))
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.0
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.0.iter()
+    }
+
+    /// In the order of the file, each said once.
+    pub fn into_vec(self) -> Vec<Diagnostic> {
+        let mut all = self.0;
+        all.sort_by_key(|diagnostic| (diagnostic.span, diagnostic.severity));
+        all.dedup();
+        all
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl Extend<Diagnostic> for Diagnostics {
+    fn extend<T: IntoIterator<Item = Diagnostic>>(&mut self, iter: T) {
+        self.0.extend(iter);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_are_distinct_and_kebab_case() {
+        let mut slugs: Vec<_> = Code::ALL.iter().map(|code| code.slug()).collect();
+        assert!(
+            slugs
+                .iter()
+                .all(|slug| slug.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        );
+        slugs.sort_unstable();
+        slugs.dedup();
+        assert_eq!(slugs.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn they_come_in_the_order_of_the_file_and_once() {
+        let mut all = Diagnostics::new();
+        all.warn(Code::UnusedVariable, Span::new(9, 10), "late");
+        assert!(!all.has_errors());
+        all.error(Code::BadValue, Span::new(2, 3), "early")
+            .help("do it");
+        all.error(Code::BadValue, Span::new(2, 3), "early")
+            .help("do it");
+        assert!(all.has_errors());
+        let all = all.into_vec();
+        assert_eq!(all.len(), 2);
+        assert_eq!(
+            (all[0].message.as_str(), all[0].help.as_deref()),
+            ("early", Some("do it"))
+        );
+    }
+}
