@@ -9,5 +9,8 @@
 )]
 
 pub mod clock;
+pub mod live;
+pub mod model;
 pub mod secret;
 pub mod text;
+pub mod wire;

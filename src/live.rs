@@ -1,0 +1,117 @@
+//! The ports: what a backend offers to the engine. `api` implements them over HTTP, `sim` in memory.
+//!
+//! No HTTP here, and no way to tell which of the two one talks to.
+
+use crate::model::command::{Command, Reply, SessionFacts};
+use crate::model::device::{Device, Os};
+use crate::model::id::{CommandId, DeviceId, FileId, SessionId};
+use crate::model::outcome::Cause;
+use crate::model::spent::Spent;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::pin::Pin;
+use tokio::time::Instant;
+
+/// What a port call gives: an answer, or why there is none.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Cause>> + Send + 'a>>;
+
+/// Who answers, for the record; holds nothing secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backend {
+    /// `v6`, `v3`, `edr`.
+    pub api: String,
+    /// Scheme, host and port.
+    pub url: String,
+    pub organisation: String,
+    pub simulated: bool,
+}
+
+/// Which devices the backend is asked for; an empty part asks for nothing, not for all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceQuery {
+    pub ids: Vec<DeviceId>,
+    /// Also every device of these families (all families if empty), to be narrowed by us.
+    pub all_of: Option<Vec<Os>>,
+}
+
+/// An organisation's devices.
+pub trait Fleet: Send + Sync {
+    fn backend(&self) -> Backend;
+
+    fn find(&self, query: DeviceQuery) -> Answer<'_, Vec<Device>>;
+
+    /// Asks for a session. It need not be active yet; whoever gets it must close it, whatever happens.
+    fn request<'a>(&'a self, device: &'a Device) -> Answer<'a, Box<dyn Session>>;
+
+    fn spent(&self) -> Spent;
+
+    /// True while repeated failures make it wrong to start further devices.
+    fn is_struggling(&self) -> bool;
+}
+
+/// One Live Response conversation with one endpoint.
+pub trait Session: Send + Sync {
+    fn id(&self) -> SessionId;
+
+    /// Somebody else was using it before us: it is theirs to close.
+    fn is_joined(&self) -> bool;
+
+    /// Waits until the sensor has checked in.
+    fn ready(&mut self, deadline: Instant) -> Answer<'_, SessionFacts>;
+
+    /// Hands a command over; it runs after those handed over before.
+    fn issue<'a>(&'a mut self, command: &'a Command) -> Answer<'a, CommandId>;
+
+    /// Waits until a command has ended. An endpoint's refusal is a [`Cause`].
+    fn finish<'a>(
+        &'a mut self,
+        command: &'a Command,
+        id: CommandId,
+        deadline: Instant,
+    ) -> Answer<'a, Reply>;
+
+    /// Takes back a command that has not started.
+    fn cancel(&mut self, id: CommandId) -> Answer<'_, ()>;
+
+    /// The size that the backend announces for a file of this session, in bytes.
+    fn announced<'a>(&'a mut self, file: &'a FileId) -> Answer<'a, Option<u64>>;
+
+    /// Streams a file of this session; gives the bytes received. After a failure the sink holds what came.
+    fn content<'a>(
+        &'a mut self,
+        file: &'a FileId,
+        sink: &'a mut dyn Sink,
+        deadline: Instant,
+    ) -> Answer<'a, u64>;
+
+    /// Ends the conversation, for everybody who shares it.
+    fn close(&mut self) -> Answer<'_, ()>;
+}
+
+/// Where bytes of a download go. A fresh attempt starts over.
+pub trait Sink: Send {
+    fn restart(&mut self) -> io::Result<()>;
+    fn write(&mut self, chunk: &[u8]) -> io::Result<()>;
+}
+
+/// Small outputs, kept in memory up to a limit; what exceeds it is refused.
+#[derive(Debug)]
+pub struct Buffer {
+    pub bytes: Vec<u8>,
+    pub limit: usize,
+}
+
+impl Sink for Buffer {
+    fn restart(&mut self) -> io::Result<()> {
+        self.bytes.clear();
+        Ok(())
+    }
+
+    fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
+        if self.bytes.len() + chunk.len() > self.limit {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! The nouns of the field, as plain data: devices, commands, effects, events, outcomes.
+//!
+//! No async, no files, no HTTP, no command line.
+
+pub mod command;
+pub mod device;
+pub mod effect;
+mod endpoint_code;
+pub mod event;
+pub mod id;
+pub mod outcome;
+pub mod remote;
+pub mod row;
+pub mod spent;
+pub mod state;

@@ -1,0 +1,480 @@
+//! How a step, and from its steps a device, ended, and why.
+//!
+//! A [`Cause`] is made where the fact is known, holds data and no sentences, and answers what a
+//! person and the retry table ask of it.
+
+use super::effect::Reached;
+use super::endpoint_code::known;
+pub use super::endpoint_code::{LOCKED, NOT_FOUND};
+use super::remote::RemoteText;
+use crate::text::escape::Escaped;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "lowercase")]
+pub enum Outcome {
+    Done,
+    Failed {
+        cause: Cause,
+    },
+    Skipped {
+        cause: Cause,
+    },
+    /// It may have happened; a person decides.
+    Unknown {
+        cause: Cause,
+    },
+}
+
+impl Outcome {
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed { .. } => "failed",
+            Self::Skipped { .. } => "skipped",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+
+    pub const fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Done => None,
+            Self::Failed { cause } | Self::Skipped { cause } | Self::Unknown { cause } => {
+                Some(cause)
+            }
+        }
+    }
+}
+
+/// How a device ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceState {
+    Ok,
+    Partial,
+    Failed,
+    Unreachable,
+    Skipped,
+    Unknown,
+    Cancelled,
+}
+
+impl DeviceState {
+    pub const ALL: [Self; 7] = [
+        Self::Ok,
+        Self::Partial,
+        Self::Failed,
+        Self::Unreachable,
+        Self::Skipped,
+        Self::Unknown,
+        Self::Cancelled,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Unreachable => "unreachable",
+            Self::Skipped => "skipped",
+            Self::Unknown => "unknown",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for DeviceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why something did not go as asked. Durations are whole seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Cause {
+    // Between us and the backend.
+    /// No connection: name, network, proxy.
+    Unconnected {
+        host: String,
+        detail: String,
+    },
+    Tls {
+        host: String,
+        detail: String,
+    },
+    /// The connection broke after something may have been sent.
+    ConnectionLost {
+        detail: String,
+    },
+    NoAnswer {
+        seconds: u64,
+    },
+    RateLimited {
+        retry_after: Option<u64>,
+    },
+    /// A 5xx answer.
+    BackendDown {
+        status: u16,
+    },
+    Unauthorized,
+    Forbidden {
+        detail: String,
+    },
+    /// A redirect where the API has none.
+    Redirected {
+        host: String,
+    },
+    /// Any other 4xx answer.
+    Rejected {
+        status: u16,
+        detail: String,
+    },
+    /// An answer that is not what the API says.
+    BadAnswer {
+        detail: String,
+    },
+    /// The run's allowance of repeated requests is used up.
+    RetryBudgetSpent,
+
+    // Sessions.
+    SessionLimit,
+    LiveResponseOff,
+    DeviceNotFound,
+    /// It is not the device that was planned for.
+    DeviceChanged {
+        detail: String,
+    },
+    NeverCheckedIn {
+        seconds: u64,
+    },
+    SessionLost,
+
+    // Commands.
+    /// The endpoint refused: an HRESULT, or a small number of the sensor's own.
+    Endpoint {
+        code: u32,
+    },
+    CommandTimeout {
+        seconds: u64,
+    },
+    CommandCancelled,
+    Unsupported {
+        command: String,
+    },
+
+    // Files.
+    SizeMismatch {
+        announced: u64,
+        received: u64,
+    },
+    TooLarge {
+        limit: u64,
+    },
+    TooMany {
+        limit: u64,
+    },
+
+    // Steps.
+    ExitCode {
+        code: Option<i64>,
+        expected: i64,
+    },
+    AssertFailed {
+        message: String,
+    },
+    Template {
+        message: String,
+    },
+    OtherOs {
+        os: String,
+    },
+    WhenFalse,
+    Missing {
+        what: RemoteText,
+    },
+    Locked {
+        what: RemoteText,
+    },
+    /// An earlier step failed with `on_error: fail`.
+    EarlierFailure {
+        step: String,
+    },
+
+    // Here.
+    Disk {
+        detail: String,
+    },
+    Journal,
+    Interrupted,
+    /// A bug in sortie.
+    Internal {
+        detail: String,
+    },
+}
+
+impl Cause {
+    /// Could what was asked have happened on the endpoint?
+    pub const fn reached(&self) -> Reached {
+        match self {
+            Self::ConnectionLost { .. }
+            | Self::NoAnswer { .. }
+            | Self::BackendDown { .. }
+            | Self::BadAnswer { .. }
+            | Self::SessionLost
+            | Self::CommandTimeout { .. }
+            | Self::Internal { .. } => Reached::Maybe,
+            Self::Endpoint { .. }
+            | Self::SizeMismatch { .. }
+            | Self::TooLarge { .. }
+            | Self::TooMany { .. }
+            | Self::ExitCode { .. }
+            | Self::AssertFailed { .. }
+            | Self::Locked { .. }
+            | Self::Disk { .. }
+            | Self::Missing { .. } => Reached::Yes,
+            Self::Unconnected { .. }
+            | Self::Tls { .. }
+            | Self::RateLimited { .. }
+            | Self::Unauthorized
+            | Self::Forbidden { .. }
+            | Self::Redirected { .. }
+            | Self::Rejected { .. }
+            | Self::RetryBudgetSpent
+            | Self::SessionLimit
+            | Self::LiveResponseOff
+            | Self::DeviceNotFound
+            | Self::DeviceChanged { .. }
+            | Self::NeverCheckedIn { .. }
+            | Self::CommandCancelled
+            | Self::Unsupported { .. }
+            | Self::Template { .. }
+            | Self::OtherOs { .. }
+            | Self::WhenFalse
+            | Self::EarlierFailure { .. }
+            | Self::Journal
+            | Self::Interrupted => Reached::No,
+        }
+    }
+
+    /// May it pass by itself?
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unconnected { .. }
+            | Self::ConnectionLost { .. }
+            | Self::NoAnswer { .. }
+            | Self::RateLimited { .. }
+            | Self::BackendDown { .. }
+            | Self::BadAnswer { .. }
+            | Self::SessionLimit
+            | Self::SessionLost
+            | Self::CommandTimeout { .. }
+            | Self::SizeMismatch { .. } => true,
+            Self::Endpoint { code } => known(*code).is_some_and(|row| row.transient),
+            _ => false,
+        }
+    }
+
+    /// Is the whole backend unusable, so that no other device will fare better?
+    pub const fn is_fatal(&self) -> bool {
+        matches!(
+            self,
+            Self::Unauthorized | Self::Tls { .. } | Self::Redirected { .. }
+        )
+    }
+
+    /// Did it go wrong on the way, rather than on the endpoint?
+    pub const fn is_transport(&self) -> bool {
+        matches!(
+            self,
+            Self::Unconnected { .. }
+                | Self::Tls { .. }
+                | Self::ConnectionLost { .. }
+                | Self::NoAnswer { .. }
+                | Self::RateLimited { .. }
+                | Self::BackendDown { .. }
+                | Self::Unauthorized
+                | Self::Forbidden { .. }
+                | Self::Redirected { .. }
+                | Self::Rejected { .. }
+                | Self::BadAnswer { .. }
+                | Self::RetryBudgetSpent
+        )
+    }
+
+    /// The endpoint's code in hexadecimal, for tables.
+    pub fn code(&self) -> Option<String> {
+        match self {
+            Self::Endpoint { code } => Some(format!("0x{code:08x}")),
+            _ => None,
+        }
+    }
+
+    pub fn is_endpoint_code(&self, codes: &[u32]) -> bool {
+        matches!(self, Self::Endpoint { code } if codes.contains(code))
+    }
+
+    /// One line, without a full stop, safe to print.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Unconnected { host, detail } => {
+                format!("cannot connect to {}: {}", Escaped(host), Escaped(detail))
+            }
+            Self::Tls { host, detail } => format!(
+                "no trusted connection to {}: {}",
+                Escaped(host),
+                Escaped(detail)
+            ),
+            Self::ConnectionLost { detail } => format!("the connection broke: {}", Escaped(detail)),
+            Self::NoAnswer { seconds } => format!("no answer within {seconds} s"),
+            Self::RateLimited {
+                retry_after: Some(seconds),
+            } => format!("rate limit reached, try again after {seconds} s"),
+            Self::RateLimited { retry_after: None } => "rate limit reached".into(),
+            Self::BackendDown { status } => format!("the backend answered {status}"),
+            Self::Unauthorized => "the backend refused the token (401)".into(),
+            Self::Forbidden { detail } => format!("not permitted (403): {}", Escaped(detail)),
+            Self::Redirected { host } => {
+                format!("redirected to {}, which is not followed", Escaped(host))
+            }
+            Self::Rejected { status, detail } => format!(
+                "the backend rejected the request ({status}): {}",
+                Escaped(detail)
+            ),
+            Self::BadAnswer { detail } => {
+                format!("an answer that the API does not have: {}", Escaped(detail))
+            }
+            Self::RetryBudgetSpent => "too many repeated requests in this run".into(),
+            Self::SessionLimit => "the organisation's session limit is reached".into(),
+            Self::LiveResponseOff => "Live Response is off for this device".into(),
+            Self::DeviceNotFound => "the backend does not know this device".into(),
+            Self::DeviceChanged { detail } => {
+                format!("changed since the plan was made: {}", Escaped(detail))
+            }
+            Self::NeverCheckedIn { seconds } => format!("did not check in within {seconds} s"),
+            Self::SessionLost => "the session ended early".into(),
+            Self::Endpoint { code } => match known(*code) {
+                Some(row) => format!("{} (0x{code:08x} {})", row.meaning, row.symbol),
+                None => format!("the endpoint answered 0x{code:08x}"),
+            },
+            Self::CommandTimeout { seconds } => format!("not finished within {seconds} s"),
+            Self::CommandCancelled => "the command was cancelled".into(),
+            Self::Unsupported { command } => {
+                format!("the sensor does not know `{}`", Escaped(command))
+            }
+            Self::SizeMismatch {
+                announced,
+                received,
+            } => format!("announced {announced} bytes, received {received}"),
+            Self::TooLarge { limit } => format!("larger than max_size ({limit} bytes)"),
+            Self::TooMany { limit } => format!("more than {limit} entries"),
+            Self::ExitCode {
+                code: Some(code),
+                expected,
+            } => format!("exit code {code}, expected {expected}"),
+            Self::ExitCode {
+                code: None,
+                expected,
+            } => format!("no exit code was reported, expected {expected}"),
+            Self::AssertFailed { message } => format!("assertion failed: {}", Escaped(message)),
+            Self::Template { message } => format!("template: {}", Escaped(message)),
+            Self::OtherOs { os } => format!("not for {os}"),
+            Self::WhenFalse => "`when` is false".into(),
+            Self::Missing { what } => format!("not there: {what}"),
+            Self::Locked { what } => format!("locked: {what}"),
+            Self::EarlierFailure { step } => format!("not run, because `{step}` failed"),
+            Self::Disk { detail } => format!("cannot write here: {}", Escaped(detail)),
+            Self::Journal => "the journal could not be written".into(),
+            Self::Interrupted => "the run was stopped".into(),
+            Self::Internal { detail } => format!("a bug in sortie: {}", Escaped(detail)),
+        }
+    }
+
+    /// What to do about it, where there is something to do.
+    pub const fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Unconnected { .. } => "check the url of the profile, the network and the proxy",
+            Self::Unauthorized => {
+                "check the token: it is SECRET/ID, secret first, from a key of type Custom"
+            }
+            Self::Forbidden { .. } => {
+                "check the organisation key, and the API key's permissions: Live Response needs org.liveresponse.* and device READ"
+            }
+            Self::Redirected { .. } => {
+                "check the url of the profile: it must be the API's own host"
+            }
+            Self::RateLimited { .. } => {
+                "other tools share the limit of this address; lower --max-sessions"
+            }
+            Self::SessionLimit => "others hold sessions; lower --max-sessions or try later",
+            Self::LiveResponseOff => "switch Live Response on in the device's policy",
+            Self::NeverCheckedIn { .. } => {
+                "the device is offline or slow; run again when it is back"
+            }
+            Self::Internal { .. } => "please report it, with the run directory's journal.jsonl",
+            _ => return None,
+        })
+    }
+}
+
+/// Whole seconds, at least one, for causes.
+pub fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoint_codes_are_classified() {
+        for (code, transient) in [
+            (0x8007_0020, true),
+            (0x8007_0015, true),
+            (0x8007_0002, false),
+            (0x8007_0070, false),
+            (7, false),
+        ] {
+            assert_eq!(
+                Cause::Endpoint { code }.is_transient(),
+                transient,
+                "{code:#x}"
+            );
+        }
+        assert_eq!(
+            Cause::Endpoint { code: 0x8007_0002 }.summary(),
+            "not found (0x80070002 ERROR_FILE_NOT_FOUND)"
+        );
+        assert_eq!(
+            Cause::Endpoint { code: 7 }.summary(),
+            "the endpoint answered 0x00000007"
+        );
+    }
+
+    #[test]
+    fn foreign_words_stay_harmless_in_a_summary() {
+        let cause = Cause::Missing {
+            what: "C:\\\u{1b}[2Jx".into(),
+        };
+        assert_eq!(cause.summary(), "not there: C:\\\\u{1b}[2Jx");
+    }
+
+    #[test]
+    fn causes_read_back_from_the_journal() {
+        let outcome = Outcome::Failed {
+            cause: Cause::Endpoint { code: 0x8007_0005 },
+        };
+        let text = serde_json::to_string(&outcome).expect("writes");
+        assert_eq!(
+            text,
+            r#"{"is":"failed","cause":{"why":"endpoint","code":2147942405}}"#
+        );
+        assert_eq!(
+            serde_json::from_str::<Outcome>(&text).expect("reads"),
+            outcome
+        );
+    }
+}

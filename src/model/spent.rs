@@ -1,0 +1,11 @@
+//! The price of a run so far, as the backend's side of it counts.
+
+use serde::{Deserialize, Serialize};
+
+/// What talking to the backend has cost so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    pub requests: u64,
+    /// Bodies of both directions.
+    pub bytes: u64,
+}
