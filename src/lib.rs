@@ -12,5 +12,6 @@ pub mod clock;
 pub mod live;
 pub mod model;
 pub mod secret;
+pub mod template;
 pub mod text;
 pub mod wire;
