@@ -12,6 +12,8 @@ pub mod clock;
 pub mod live;
 pub mod model;
 pub mod secret;
+pub mod step;
+pub mod target;
 pub mod template;
 pub mod text;
 pub mod wire;

@@ -1,0 +1,294 @@
+//! Runs one command line on the endpoint, as SYSTEM or root, and brings its output back.
+//!
+//! The command line goes to the endpoint as it is; no shell stands between. Standard output and error
+//! arrive merged, through a file on the endpoint that is removed afterwards. `effect` says what running
+//! it means: `read` changes nothing and may be repeated, `converge` leads to the same end state,
+//! `once` (the default) must never run twice. `encoding` names a code page; `auto` knows UTF-8 and
+//! UTF-16 and takes everything else for the OEM page 437.
+//!
+//! ```yaml
+//! name: Connections
+//! exec: {command: 'netstat.exe -ano', effect: read, expect_code: 0}
+//! register: connections
+//! ```
+
+use super::cx::{StepCx, Stop};
+use super::{Arguments, ResultField, Shape, Spec, unexpected};
+use crate::model::command::{Command, CommandResult};
+use crate::model::device::Os;
+use crate::model::effect::{Effect, Permission};
+use crate::model::outcome::{Cause, NOT_FOUND};
+use crate::model::row::{Row, RowKind};
+use crate::template::{Choice, Field, Fields, FromText, Template, Word, short_form};
+use crate::text::diagnostic::{Code, Diagnostics};
+use crate::text::encoding::Encoding;
+use crate::text::yaml::Node;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+pub(super) const SPEC: Spec = Spec {
+    key: "exec",
+    summary: "run a command line and fetch its output",
+    permission: Some(Permission::Exec),
+    effect: Effect::Once,
+    os: &Os::NAMED,
+    commands: &["create process", "get file", "delete file"],
+    results: &[
+        ResultField::new(
+            "stdout",
+            Shape::Text,
+            "standard output and error, merged and decoded",
+        ),
+        ResultField::new(
+            "code",
+            Shape::Number,
+            "the exit code; none when nobody waited",
+        ),
+        ResultField::new("pid", Shape::Number, "the process id"),
+    ],
+    schema: SchemaGenerator::subschema_for::<Exec>,
+};
+
+/// Output kept as text; more is refused rather than cut.
+const MAX_OUTPUT: usize = 16 * 1024 * 1024;
+/// What a result's `data` column holds of an output; the whole of it is in the step's own file.
+const MAX_DATA: usize = 64 * 1024;
+/// Time for taking the output file away, also when the step's own time is over.
+const CLEAN_UP: Duration = Duration::from_secs(30);
+
+/// What to run, and what becomes of its output.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(deny_unknown_fields, transform = short_form("command"))]
+pub struct Exec {
+    /// The command line as the endpoint gets it; no shell stands between.
+    pub command: Template,
+    /// The working directory on the endpoint.
+    pub cwd: Option<Template>,
+    /// Whether to wait for the command's end; without waiting there is neither output nor exit code.
+    #[schemars(with = "Word<Wait>", extend("default" = true))]
+    pub wait: Wait,
+    /// What becomes of the output: `text` fetches it, `none` leaves it alone. `none` where nobody waits.
+    #[schemars(with = "Word<Output>", extend("default" = "text"))]
+    pub output: Output,
+    /// How the output is encoded: `auto`, or an encoding such as `utf-8`, `windows-1252` or `cp850`.
+    #[schemars(with = "String", extend("default" = "auto"))]
+    pub encoding: Encoding,
+    /// The exit code without which the step fails; a missing one is not 0.
+    pub expect_code: Option<Field<i64>>,
+    /// What running it means: `read` changes nothing and may be repeated, `converge` leads to the same
+    /// end state however often it runs, `once` must never run twice.
+    #[schemars(with = "Word<Effect>", extend("default" = "once"))]
+    pub effect: Effect,
+}
+
+/// Whether the command's end is awaited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    ForEnd,
+    No,
+}
+
+/// What becomes of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    Text,
+    None,
+}
+
+impl Choice for Wait {
+    const CHOICES: &'static [(&'static str, Self)] = &[("true", Self::ForEnd), ("false", Self::No)];
+}
+
+impl Choice for Output {
+    const CHOICES: &'static [(&'static str, Self)] = &[("text", Self::Text), ("none", Self::None)];
+}
+
+impl Choice for Effect {
+    const CHOICES: &'static [(&'static str, Self)] = &[
+        ("read", Self::Read),
+        ("converge", Self::Converge),
+        ("once", Self::Once),
+    ];
+}
+
+/// A code page by its name.
+#[derive(Debug, Clone)]
+struct Page(Encoding);
+
+impl FromText for Page {
+    fn expected() -> String {
+        "auto, or an encoding such as utf-8, utf-16le, windows-1252 or cp850".into()
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Encoding::from_label(text)
+            .map(Self)
+            .ok_or_else(|| format!("expected {}", Self::expected()))
+    }
+}
+
+impl Exec {
+    pub(super) fn read(node: &Node, all: &mut Diagnostics) -> Option<Self> {
+        let mut fields = Fields::with_short_form(node, SPEC.key, "command", all);
+        let command = fields.required("command");
+        let cwd = fields.optional("cwd");
+        let wait = fields.or("wait", Wait::ForEnd);
+        let output = fields.or(
+            "output",
+            if wait == Wait::No {
+                Output::None
+            } else {
+                Output::Text
+            },
+        );
+        let encoding = fields.or("encoding", Page(Encoding::Auto)).0;
+        let expect_code = fields.optional("expect_code");
+        let effect = fields.or("effect", SPEC.effect);
+        for (key, clash) in [
+            ("output", output == Output::Text),
+            ("expect_code", expect_code.is_some()),
+        ] {
+            if wait == Wait::No && clash {
+                let span = fields.key_span(key);
+                let message = format!(
+                    "`{key}` needs the command's end, and `wait: false` does not wait for it"
+                );
+                fields
+                    .diagnostics()
+                    .error(Code::BadValue, span, message)
+                    .help(format!("remove `{key}` or `wait`"));
+            }
+        }
+        fields.finish();
+        Some(Self {
+            command: command?,
+            cwd,
+            wait,
+            output,
+            encoding,
+            expect_code,
+            effect,
+        })
+    }
+
+    pub(super) fn arguments(&self) -> Arguments<'_> {
+        let (commands, contents) = if self.output == Output::Text {
+            (3, 1)
+        } else {
+            (1, 0)
+        };
+        Arguments {
+            others: self
+                .expect_code
+                .iter()
+                .flat_map(Field::references)
+                .collect(),
+            ..Arguments::costing(commands, contents)
+                .with("command", [&self.command])
+                .with("cwd", &self.cwd)
+        }
+    }
+
+    pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
+        let command_line = self.command.render(cx.scope)?;
+        let working_directory = self
+            .cwd
+            .as_ref()
+            .map(|cwd| cwd.render(cx.scope))
+            .transpose()?;
+        let expected = self
+            .expect_code
+            .as_ref()
+            .map(|code| code.resolve(cx.scope))
+            .transpose()?;
+        let output_file = (self.output == Output::Text).then(|| output_path(cx));
+        let command = Command::CreateProcess {
+            command_line: command_line.clone(),
+            wait: self.wait == Wait::ForEnd,
+            working_directory,
+            output_file: output_file.clone(),
+        };
+        let started = cx.hands.command(command, self.effect).await;
+        // A refusal by the endpoint means that nothing ran; after any other trouble the file may be there.
+        let output = match (&started, &output_file) {
+            (Ok(_), Some(path)) => Some(read_output(cx, path, self.encoding).await),
+            (Err(cause), Some(path)) if !matches!(cause, Cause::Endpoint { .. }) => {
+                remove(cx, path).await?;
+                None
+            }
+            _ => None,
+        };
+        let reply = started?;
+        let CommandResult::Started { pid, return_code } = reply.result else {
+            return Err(unexpected(&reply).into());
+        };
+        let stdout = output.transpose()?.unwrap_or_default();
+        let code = return_code.filter(|_| self.wait == Wait::ForEnd);
+        cx.rows.push(row_of(command_line, &stdout, pid, code));
+        if let Some(expected) = expected
+            && code != Some(expected)
+        {
+            return Err(Cause::ExitCode { code, expected }.into());
+        }
+        Ok(json!({"stdout": stdout, "code": code, "pid": pid}))
+    }
+}
+
+async fn read_output(cx: &mut StepCx<'_>, path: &str, encoding: Encoding) -> Result<String, Cause> {
+    let bytes = fetch(cx, path).await;
+    remove(cx, path).await?;
+    Ok(encoding.decode(&bytes?))
+}
+
+async fn fetch(cx: &mut StepCx<'_>, path: &str) -> Result<Vec<u8>, Cause> {
+    let reply = cx
+        .ask(Command::GetFile {
+            path: path.to_owned(),
+            offset: 0,
+            count: None,
+        })
+        .await?;
+    let CommandResult::File(file) = &reply.result else {
+        return Err(unexpected(&reply));
+    };
+    cx.hands.read(file, MAX_OUTPUT).await
+}
+
+/// Takes the output file away; where that fails, says that it stays.
+async fn remove(cx: &mut StepCx<'_>, path: &str) -> Result<(), Cause> {
+    cx.hands.extend(CLEAN_UP);
+    match cx
+        .hands
+        .command(
+            Command::DeleteFile {
+                path: path.to_owned(),
+            },
+            Effect::Converge,
+        )
+        .await
+    {
+        Ok(_) => Ok(()),
+        Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => Ok(()),
+        Err(_) => cx.hands.left_behind(path.to_owned()).await,
+    }
+}
+
+fn output_path(cx: &StepCx<'_>) -> String {
+    let name = format!("sortie-{}.out", cx.hands.nonce());
+    if cx.device.os == Os::Windows {
+        format!("C:\\Windows\\Temp\\{name}")
+    } else {
+        format!("/tmp/{name}")
+    }
+}
+
+fn row_of(command_line: String, stdout: &str, pid: Option<u64>, code: Option<i64>) -> Row {
+    let mut row = Row::new(RowKind::Exec);
+    row.name = Some(command_line.into());
+    row.size = Some(stdout.len() as u64);
+    row.data = Some(stdout[..stdout.floor_char_boundary(MAX_DATA)].into());
+    row.extra.insert("code".into(), json!(code));
+    row.extra.insert("pid".into(), json!(pid));
+    row
+}

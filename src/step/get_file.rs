@@ -1,0 +1,203 @@
+//! Fetches files from the endpoint into the bag, with hash, size and times.
+//!
+//! `path` is one path or a list. A file that is missing fails the step unless `if_missing: skip`; a file
+//! that another program holds locked is skipped unless `if_locked: fail`. Of a file larger than
+//! `max_size` nothing is kept. `save_as` files it under another path than the one it was fetched from.
+//!
+//! ```yaml
+//! name: Security log
+//! get_file:
+//!   path: 'C:\Windows\System32\winevt\Logs\Security.evtx'
+//!   max_size: 512MiB
+//! ```
+
+use super::cx::{Fetched, OnObstacle, StepCx, Stop};
+use super::{Arguments, ResultField, Shape, Spec, unexpected};
+use crate::model::command::{Command, CommandResult};
+use crate::model::device::Os;
+use crate::model::effect::{Effect, Permission};
+use crate::model::outcome::{Cause, LOCKED, NOT_FOUND};
+use crate::model::remote::RemoteText;
+use crate::model::row::{Row, RowKind, StoredFile};
+use crate::template::{Field, Fields, Template, Word, short_form};
+use crate::text::diagnostic::{Code, Diagnostics};
+use crate::text::size::Size;
+use crate::text::yaml::Node;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
+
+pub(super) const SPEC: Spec = Spec {
+    key: "get_file",
+    summary: "fetch files from the endpoint",
+    permission: Some(Permission::Read),
+    effect: Effect::Read,
+    os: &Os::NAMED,
+    commands: &["get file"],
+    results: &[
+        ResultField::new(
+            "files",
+            Shape::List,
+            "the files fetched, each with `path`, `size`, `sha256`, `stored_path`",
+        ),
+        ResultField::new("found", Shape::Flag, "whether any file was fetched"),
+        ResultField::new("sha256", Shape::Text, "the hash of the first file fetched"),
+    ],
+    schema: SchemaGenerator::subschema_for::<GetFile>,
+};
+
+/// What to fetch.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(deny_unknown_fields, transform = short_form("path"))]
+pub struct GetFile {
+    /// The file on the endpoint, or a list of files; no wildcards.
+    pub path: Vec<Template>,
+    /// The path it is filed under in the bag, if not the one it came from; for one file only.
+    pub save_as: Option<Template>,
+    /// Nothing is kept of a larger file; `defaults.max_size` unless given.
+    pub max_size: Option<Field<Size>>,
+    /// What a file that is not there means for the step.
+    #[schemars(with = "Word<OnObstacle>", extend("default" = "fail"))]
+    pub if_missing: OnObstacle,
+    /// What a file that another program holds locked means for the step.
+    #[schemars(with = "Word<OnObstacle>", extend("default" = "skip"))]
+    pub if_locked: OnObstacle,
+}
+
+impl GetFile {
+    pub(super) fn read(node: &Node, all: &mut Diagnostics) -> Option<Self> {
+        let mut fields = Fields::with_short_form(node, SPEC.key, "path", all);
+        let path: Option<Vec<Template>> = fields.required("path");
+        let save_as = fields.optional("save_as");
+        let max_size = fields.optional("max_size");
+        let if_missing = fields.or("if_missing", OnObstacle::Fail);
+        let if_locked = fields.or("if_locked", OnObstacle::Skip);
+        if save_as.is_some() && path.as_ref().is_some_and(|paths| paths.len() > 1) {
+            let span = fields.key_span("save_as");
+            let message = "`save_as` names one file, and `path` is a list";
+            fields
+                .diagnostics()
+                .error(Code::BadValue, span, message)
+                .help("use for_each, with save_as naming each item");
+        }
+        fields.finish();
+        Some(Self {
+            path: path?,
+            save_as,
+            max_size,
+            if_missing,
+            if_locked,
+        })
+    }
+
+    pub(super) fn arguments(&self) -> Arguments<'_> {
+        let files = self.path.len() as u64;
+        Arguments {
+            others: self.max_size.iter().flat_map(Field::references).collect(),
+            ..Arguments::costing(files, files)
+                .with("path", &self.path)
+                .with("save_as", &self.save_as)
+        }
+    }
+
+    pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
+        let limit = self
+            .max_size
+            .as_ref()
+            .map(|field| field.resolve(cx.scope))
+            .transpose()?
+            .map(Size::bytes);
+        let mut files = Vec::new();
+        let mut obstacle = None;
+        for template in &self.path {
+            let path = template.render(cx.scope)?;
+            match self.fetch(cx, &path, limit).await {
+                Ok(file) => {
+                    cx.rows.push(row_of(&file));
+                    files.push(json!({
+                        "path": file.original_path, "size": file.size_received,
+                        "sha256": file.sha256, "stored_path": file.stored_path,
+                    }));
+                }
+                Err(cause) => {
+                    let excuse = self.excuse(&cause, &path);
+                    cx.rows.push(Row {
+                        cause: Some(excuse.clone().unwrap_or_else(|| cause.clone())),
+                        path: Some(path.into()),
+                        ..Row::new(RowKind::File)
+                    });
+                    obstacle.get_or_insert(excuse.ok_or(cause)?);
+                }
+            }
+        }
+        match obstacle {
+            Some(cause) if files.is_empty() => Err(Stop::Skipped(cause)),
+            _ => Ok(json!({
+                "found": !files.is_empty(),
+                "sha256": files.first().map_or(&Value::Null, |file| &file["sha256"]),
+                "files": files,
+            })),
+        }
+    }
+
+    async fn fetch(
+        &self,
+        cx: &mut StepCx<'_>,
+        path: &str,
+        limit: Option<u64>,
+    ) -> Result<StoredFile, Cause> {
+        // One byte more than allowed tells a file that is too large from one that fits exactly,
+        // without making the sensor send all of it.
+        let count = limit.map(|bytes| bytes.saturating_add(1));
+        let reply = cx
+            .ask(Command::GetFile {
+                path: path.to_owned(),
+                offset: 0,
+                count,
+            })
+            .await?;
+        let CommandResult::File(file) = &reply.result else {
+            return Err(unexpected(&reply));
+        };
+        let path = RemoteText::from(path);
+        let save_as = match &self.save_as {
+            Some(template) => template
+                .render(cx.scope)
+                .map_err(|error| Cause::Template {
+                    message: error.message,
+                })?
+                .into(),
+            None => path.clone(),
+        };
+        cx.hands
+            .store(Fetched {
+                path: &path,
+                save_as: &save_as,
+                reply: &reply,
+                file,
+                limit,
+            })
+            .await
+    }
+
+    /// The same cause in the author's words, where the author foresaw it.
+    fn excuse(&self, cause: &Cause, path: &str) -> Option<Cause> {
+        if self.if_missing == OnObstacle::Skip && cause.is_endpoint_code(&NOT_FOUND) {
+            Some(Cause::Missing { what: path.into() })
+        } else if self.if_locked == OnObstacle::Skip && cause.is_endpoint_code(&LOCKED) {
+            Some(Cause::Locked { what: path.into() })
+        } else {
+            None
+        }
+    }
+}
+
+fn row_of(file: &StoredFile) -> Row {
+    Row {
+        path: Some(file.original_path.clone()),
+        name: Some(super::base_name(file.original_path.raw()).into()),
+        size: Some(file.size_received),
+        sha256: Some(file.sha256.clone()),
+        data: Some(file.stored_path.clone().into()),
+        ..Row::new(RowKind::File)
+    }
+}
