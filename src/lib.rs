@@ -11,6 +11,7 @@
 pub mod clock;
 pub mod live;
 pub mod model;
+pub mod playbook;
 pub mod secret;
 pub mod step;
 pub mod target;

@@ -1,0 +1,2 @@
+mod invalid;
+mod schema;

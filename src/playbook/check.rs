@@ -1,0 +1,136 @@
+//! The gate: a document becomes a [`Playbook`] here, or every reason why it does not is told at once.
+
+use super::{Playbook, Step, references, syntax};
+use crate::model::device::Os;
+use crate::model::id::StepId;
+use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::text::source::Source;
+use crate::text::words::List;
+use crate::text::yaml;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Bytes of one Live Response command, as the service accepts it.
+const MAX_COMMAND: usize = 10 * 1024;
+/// Steps of one playbook.
+const MAX_STEPS: usize = 5_000;
+
+/// What a check gives: a playbook if nothing is wrong, and all that is to be said, in order of place.
+#[derive(Debug)]
+pub struct Checked {
+    pub source: Arc<Source>,
+    pub playbook: Option<Playbook>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Checks a playbook as far as that is possible without devices.
+pub fn check(name: &str, bytes: &[u8]) -> Checked {
+    let mut all = Diagnostics::new();
+    let (source, node) = yaml::load(name, bytes, &mut all);
+    let source = Arc::new(source);
+    let playbook = node.and_then(|node| syntax::playbook(&source, &node, &mut all));
+    let playbook = playbook.map(|mut playbook| {
+        ids(&mut playbook.steps, &mut all);
+        references::check(&playbook, &mut all);
+        permissions(&playbook, &mut all);
+        systems(&playbook, &mut all);
+        sizes(&playbook, &mut all);
+        playbook
+    });
+    let sound = !all.has_errors();
+    Checked {
+        source,
+        playbook: playbook.filter(|_| sound),
+        diagnostics: all.into_vec(),
+    }
+}
+
+/// Ids are distinct: those that an author chose must be, the others are made so.
+fn ids(steps: &mut [Step], all: &mut Diagnostics) {
+    let mut seen: HashMap<StepId, usize> = HashMap::new();
+    for step in steps.iter().filter(|step| step.id_span.is_some()) {
+        if seen.insert(step.id.clone(), 1).is_some() {
+            let span = step.id_span.unwrap_or(step.span);
+            all.error(
+                Code::DuplicateId,
+                span,
+                format!("another step has the id `{}`", step.id),
+            )
+            .help("give each step an id of its own");
+        }
+    }
+    for step in steps.iter_mut().filter(|step| step.id_span.is_none()) {
+        let count = seen.entry(step.id.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            step.id = StepId(format!("{}-{count}", step.id));
+        }
+    }
+}
+
+fn permissions(playbook: &Playbook, all: &mut Diagnostics) {
+    for step in &playbook.steps {
+        let spec = step.kind.spec();
+        let Some(needed) = spec.permission else {
+            continue;
+        };
+        if !playbook.permissions.contains(&needed) {
+            let mut list: Vec<String> = playbook
+                .permissions
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            list.push(needed.to_string());
+            all.error(
+                Code::Permission,
+                step.span,
+                format!("`{}` needs the permission `{needed}`", spec.key),
+            )
+            .help(format!(
+                "declare it at the top: permissions: [{}]",
+                list.join(", ")
+            ));
+        }
+    }
+}
+
+fn systems(playbook: &Playbook, all: &mut Diagnostics) {
+    for step in &playbook.steps {
+        let spec = step.kind.spec();
+        let wanted: &[Os] = if step.os.is_empty() {
+            &Os::NAMED
+        } else {
+            &step.os
+        };
+        if !wanted.iter().any(|os| spec.os.contains(os)) {
+            let message = format!(
+                "`{}` runs on {} only, so this step never runs",
+                spec.key,
+                List::and(spec.os)
+            );
+            all.warn(Code::Unreachable, step.span, message)
+                .help("remove the step, or change its `os`");
+        }
+    }
+}
+
+fn sizes(playbook: &Playbook, all: &mut Diagnostics) {
+    if let Some(step) = playbook.steps.get(MAX_STEPS) {
+        all.error(
+            Code::Limit,
+            step.span,
+            format!("a playbook has at most {MAX_STEPS} steps"),
+        );
+    }
+    for step in &playbook.steps {
+        for (name, template) in step.kind.arguments().templates {
+            let fixed: usize = template.literal_parts().map(str::len).sum();
+            if fixed > MAX_COMMAND {
+                let message =
+                    format!("`{name}` is {fixed} bytes long, and a command takes {MAX_COMMAND}");
+                all.error(Code::Limit, template.span(), message)
+                    .help("put it into a file, and run that");
+            }
+        }
+    }
+}

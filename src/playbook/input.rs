@@ -1,0 +1,243 @@
+//! What a playbook asks of whoever runs it: typed values by name.
+
+use crate::template::{Choice, Fields, FromNode, FromText, Word};
+use crate::text::diagnostic::{Code, Diagnostics};
+use crate::text::duration::Duration;
+use crate::text::size::Size;
+use crate::text::source::Span;
+use crate::text::words::{List, suggest};
+use crate::text::yaml::Node;
+use schemars::JsonSchema;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// One declared input; its name is the key that it is declared under.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Input {
+    #[schemars(skip)]
+    pub name: String,
+    #[schemars(skip)]
+    pub span: Span,
+    /// What kind of value it takes.
+    #[schemars(rename = "type", with = "Word<InputType>", extend("default" = "string"))]
+    pub kind: InputType,
+    /// What to give, for whoever runs the playbook.
+    pub description: Option<String>,
+    /// The value when nobody gives one.
+    pub default: Option<Value>,
+    /// Whether the run is refused without a value.
+    #[schemars(extend("default" = false))]
+    pub required: bool,
+    /// The only values it takes; any value of the type unless given.
+    #[schemars(extend("default" = []))]
+    pub choices: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputType {
+    String,
+    Int,
+    Bool,
+    Duration,
+    Size,
+    Path,
+    List,
+}
+
+impl Choice for InputType {
+    const CHOICES: &'static [(&'static str, Self)] = &[
+        ("string", Self::String),
+        ("int", Self::Int),
+        ("bool", Self::Bool),
+        ("duration", Self::Duration),
+        ("size", Self::Size),
+        ("path", Self::Path),
+        ("list", Self::List),
+    ];
+}
+
+impl InputType {
+    /// A value as a command line gives it; commas part the elements of a list.
+    fn parse(self, text: &str) -> Result<Value, String> {
+        fn checked<T: FromText>(text: &str) -> Result<T, String> {
+            T::from_text(text)
+        }
+        Ok(match self {
+            Self::String | Self::Path => text.into(),
+            Self::Int => checked::<i64>(text)?.into(),
+            Self::Bool => checked::<bool>(text)?.into(),
+            Self::Duration => checked::<Duration>(text).map(|_| text.into())?,
+            Self::Size => checked::<Size>(text).map(|_| text.into())?,
+            Self::List => text
+                .split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .collect(),
+        })
+    }
+}
+
+impl FromNode for Input {
+    fn from_node(node: &Node, all: &mut Diagnostics) -> Option<Self> {
+        let mut fields = Fields::new(node, "input", all);
+        super::syntax::not_built(&mut fields, &["pattern", "secret"]);
+        let kind = fields.or("type", InputType::String);
+        let description = fields.optional("description");
+        let required = fields.or("required", false);
+        let choices: Vec<String> = fields.or("choices", Vec::new());
+        let default = fields.take("default");
+        let default_span = fields.key_span("default");
+        fields.finish();
+        let mut input = Self {
+            name: String::new(),
+            span: node.span,
+            kind,
+            description,
+            default: None,
+            required,
+            choices,
+        };
+        if required && default.is_some() {
+            all.error(
+                Code::BadValue,
+                default_span,
+                "a required input has no use for a default",
+            )
+            .help("remove `required` or `default`");
+        }
+        if let Some(node) = default {
+            match input.of_node(node) {
+                Ok(value) => input.default = Some(value),
+                Err(why) => {
+                    all.error(Code::BadValue, node.span, why);
+                    return None;
+                }
+            }
+        }
+        Some(input)
+    }
+}
+
+impl Input {
+    fn of_node(&self, node: &Node) -> Result<Value, String> {
+        let value = match (node.as_list(), node.scalar()) {
+            (Some(items), _) if self.kind == InputType::List => items
+                .iter()
+                .map(|item| {
+                    item.scalar()
+                        .map(Value::from)
+                        .ok_or_else(|| format!("expected text, found {}", item.describe()))
+                })
+                .collect::<Result<_, _>>()?,
+            (None, Some(text)) => self.kind.parse(text)?,
+            _ => {
+                return Err(format!(
+                    "expected a value of type {}, found {}",
+                    self.word(),
+                    node.describe()
+                ));
+            }
+        };
+        self.allow(value)
+    }
+
+    fn word(&self) -> &'static str {
+        InputType::CHOICES
+            .iter()
+            .find(|(_, kind)| *kind == self.kind)
+            .map_or("string", |(word, _)| word)
+    }
+
+    fn allow(&self, value: Value) -> Result<Value, String> {
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        if self.choices.is_empty() || self.choices.contains(&text) {
+            return Ok(value);
+        }
+        Err(format!(
+            "expected {}, found `{text}`",
+            List::or(&self.choices)
+        ))
+    }
+
+    fn given(&self, given: &Given) -> Result<Value, String> {
+        let value = match given {
+            Given::Text(text) => self.kind.parse(text).map_err(|why| {
+                if why.contains("found") {
+                    why
+                } else {
+                    format!("{why}, found `{text}`")
+                }
+            })?,
+            Given::Node(node) => return self.of_node(node),
+        };
+        self.allow(value)
+    }
+}
+
+/// A value as somebody gave it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Given {
+    /// On a command line.
+    Text(String),
+    /// In a file.
+    Node(Node),
+}
+
+/// Why the given inputs do not fit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    #[error("the playbook has no input `{name}`{}", near.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+    Unknown { name: String, near: Option<String> },
+    #[error("the playbook needs the input `{name}`{}: give it with -e {name}=VALUE", description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
+    Missing {
+        name: String,
+        description: Option<String>,
+    },
+    #[error("input `{name}`: {why}")]
+    Value { name: String, why: String },
+}
+
+/// Every declared input with its value, or all that is wrong with those given.
+pub fn resolve(
+    declared: &[Input],
+    given: &BTreeMap<String, Given>,
+) -> Result<Map<String, Value>, Vec<InputError>> {
+    let mut errors = Vec::new();
+    for name in given.keys() {
+        if !declared.iter().any(|input| input.name == *name) {
+            let near =
+                suggest(name, declared.iter().map(|input| input.name.as_str())).map(str::to_owned);
+            errors.push(InputError::Unknown {
+                name: name.clone(),
+                near,
+            });
+        }
+    }
+    let mut values = Map::new();
+    for input in declared {
+        let name = input.name.clone();
+        match given.get(&name).map(|given| input.given(given)) {
+            Some(Ok(value)) => {
+                values.insert(name, value);
+            }
+            Some(Err(why)) => errors.push(InputError::Value { name, why }),
+            None if input.required => {
+                errors.push(InputError::Missing {
+                    name,
+                    description: input.description.clone(),
+                });
+            }
+            None => {
+                values.insert(name, input.default.clone().unwrap_or(Value::Null));
+            }
+        }
+    }
+    if errors.is_empty() {
+        Ok(values)
+    } else {
+        Err(errors)
+    }
+}

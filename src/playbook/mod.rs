@@ -1,0 +1,124 @@
+//! A playbook as a document: read, checked, and then only read from.
+//!
+//! A [`Playbook`] comes only out of [`check::check`], so whoever holds one need not ask again. It knows
+//! no device and no session.
+
+pub mod check;
+pub mod input;
+pub mod modifier;
+pub mod references;
+pub mod schema;
+pub mod settings;
+pub mod syntax;
+
+use crate::model::device::Os;
+use crate::model::effect::{Effect, Permission};
+use crate::model::event::OnError;
+use crate::model::id::StepId;
+use crate::step::StepKind;
+use crate::target::Targets;
+use crate::template::{Data, Expr, Field, Identifier, Named, Template, Word};
+use crate::text::duration::Duration;
+use crate::text::source::{Source, Span};
+use crate::text::yaml::Key;
+use input::Input;
+use modifier::{ForEach, Retry};
+use schemars::JsonSchema;
+use settings::Settings;
+use std::sync::Arc;
+
+/// A checked playbook; every part knows its place in the source.
+#[derive(Debug, Clone, JsonSchema)]
+pub struct Playbook {
+    #[schemars(skip)]
+    pub source: Arc<Source>,
+    /// What reports and lists call it; in a library, the path below `playbooks/` without suffix.
+    pub name: String,
+    /// What it is for, in a sentence or two.
+    pub description: Option<String>,
+    /// Who answers for it.
+    pub author: Option<String>,
+    /// Words to find it by.
+    #[schemars(extend("default" = []))]
+    pub tags: Vec<String>,
+    /// All that its steps may do; a step that needs more is an error.
+    #[schemars(with = "Vec<Word<Permission>>", extend("default" = ["read"]))]
+    pub permissions: Vec<Permission>,
+    /// What it asks of whoever runs it: `inputs.NAME` in templates, `-e NAME=VALUE` on the command line.
+    #[schemars(with = "Named<Input>", extend("default" = {}))]
+    pub inputs: Vec<Input>,
+    /// Values derived for each device: `vars.NAME` in templates.
+    #[schemars(with = "Named<Data>", extend("default" = {}))]
+    pub vars: Vec<(Key, Data)>,
+    /// The devices it runs on, unless the command line names others. None at all means none.
+    #[schemars(with = "Option<schema::Selection>")]
+    pub targets: Targets,
+    /// How the run rolls out.
+    #[schemars(rename = "run", with = "Option<Settings>")]
+    pub settings: Settings,
+    /// What is done on each device, one after the other.
+    #[schemars(length(min = 1))]
+    pub steps: Vec<Step>,
+    /// Columns of the results, each a template that is rendered for each device at its end.
+    #[schemars(with = "Named<Template>", extend("default" = {}))]
+    pub outputs: Vec<(Key, Template)>,
+}
+
+/// One step: exactly one action, and modifiers beside it.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Step {
+    /// Stable name in results, for resuming and for starting at it; made from `name` unless chosen.
+    #[schemars(with = "Option<String>", regex(pattern = "^[a-z0-9][a-z0-9_-]{0,63}$"))]
+    pub id: StepId,
+    /// What people call it; what the action does, unless given.
+    #[schemars(rename = "name", with = "Option<String>")]
+    pub label: String,
+    /// Of the action's key.
+    #[schemars(skip)]
+    pub span: Span,
+    /// Where the author chose the id.
+    #[schemars(skip)]
+    pub id_span: Option<Span>,
+    #[schemars(flatten)]
+    pub kind: StepKind,
+    /// The step is skipped where this expression does not hold; without `{{ }}`.
+    pub when: Option<Expr>,
+    /// Only on these operating systems; other devices skip the step. On every system unless given.
+    #[schemars(with = "Option<Vec<Word<Os>>>")]
+    pub os: Vec<Os>,
+    /// Runs the action for each element of a list or expression, which is `item` meanwhile.
+    pub for_each: Option<ForEach>,
+    /// The name by which later steps refer to the result.
+    #[schemars(with = "Option<Identifier>")]
+    pub register: Option<String>,
+    #[schemars(skip)]
+    pub register_span: Span,
+    /// How often to try, and when again; as in `defaults` unless given.
+    #[schemars(with = "Option<Retry>")]
+    pub retry: Retry,
+    /// Time for one try, without the wait for a session; as in `defaults` unless given.
+    #[schemars(with = "Option<Field<Duration>>")]
+    pub timeout: Field<Duration>,
+    /// What a failure means for the device: `fail` ends its run, `continue` makes it partial, `ignore`
+    /// only records it, `stop_run` starts no further device. As in `defaults` unless given.
+    #[schemars(with = "Option<Word<OnError>>")]
+    pub on_error: OnError,
+}
+
+impl Step {
+    /// Whether it runs on this system at all: the author wants it there, and its sensors know how.
+    pub fn is_for(&self, os: Os) -> bool {
+        (self.os.is_empty() || self.os.contains(&os))
+            && (os == Os::Other || self.kind.spec().os.contains(&os))
+    }
+}
+
+impl Playbook {
+    /// The steps that may change an endpoint.
+    pub fn changing(&self) -> impl Iterator<Item = &Step> {
+        self.steps
+            .iter()
+            .filter(|step| step.kind.effect() != Effect::Read)
+    }
+}

@@ -1,0 +1,277 @@
+//! Who refers to what: every name in every template is one that exists at that point.
+
+use super::modifier::ForEach;
+use super::{Playbook, Step};
+use crate::step::{Arguments, Spec, StepKind};
+use crate::template::{Expr, Reference};
+use crate::text::diagnostic::{Code, Diagnostics};
+use crate::text::source::Span;
+use crate::text::words::{List, suggest};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Fields of `device` that are known as soon as the device is.
+pub const DEVICE_FIELDS: [&str; 11] = [
+    "id",
+    "name",
+    "short_name",
+    "fqdn",
+    "os",
+    "os_version",
+    "policy",
+    "groups",
+    "ip",
+    "last_seen",
+    "isolated",
+];
+/// Fields of `device` that only its session tells.
+pub const SESSION_FIELDS: [&str; 2] = ["drives", "cwd"];
+/// Fields of `run`.
+pub const RUN_FIELDS: [&str; 3] = ["id", "short_id", "started"];
+
+/// Checks every reference of a playbook, and what is declared and never used.
+pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
+    let mut walk = Walk {
+        inputs: playbook
+            .inputs
+            .iter()
+            .map(|input| input.name.as_str())
+            .collect(),
+        vars: BTreeSet::new(),
+        results: BTreeMap::new(),
+        later: playbook
+            .steps
+            .iter()
+            .filter_map(|step| step.register.as_deref())
+            .collect(),
+        item: None,
+        row: &[],
+        used: BTreeSet::new(),
+        all,
+    };
+    for (name, data) in &playbook.vars {
+        walk.references(data.references());
+        walk.vars.insert(&name.text);
+    }
+    for step in &playbook.steps {
+        walk.step(step);
+    }
+    for (_, template) in &playbook.outputs {
+        walk.references(template.references());
+    }
+    // Of a playbook that was not read whole nobody can say what it does not use.
+    if !walk.all.has_errors() {
+        walk.unused(playbook);
+    }
+}
+
+struct Walk<'p, 'd> {
+    inputs: BTreeSet<&'p str>,
+    vars: BTreeSet<&'p str>,
+    /// Results registered so far, by name.
+    results: BTreeMap<&'p str, &'static Spec>,
+    /// All results that the playbook registers anywhere.
+    later: BTreeSet<&'p str>,
+    /// Whether `item` exists.
+    item: Option<()>,
+    /// Names that stand bare, as in `match`.
+    row: &'static [&'static str],
+    used: BTreeSet<(String, String)>,
+    all: &'d mut Diagnostics,
+}
+
+impl<'p> Walk<'p, '_> {
+    fn step(&mut self, step: &'p Step) {
+        match &step.for_each {
+            Some(ForEach::List(items)) => items
+                .iter()
+                .for_each(|item| self.references(item.references())),
+            Some(ForEach::Expr(expression)) => self.references(expression.references()),
+            None => {}
+        }
+        self.item = step.for_each.as_ref().map(|_| ());
+        self.references(step.when.iter().flat_map(Expr::references));
+        self.references(step.timeout.references());
+        let Arguments {
+            templates,
+            expressions,
+            others,
+            row_fields,
+            ..
+        } = step.kind.arguments();
+        self.references(
+            templates
+                .iter()
+                .flat_map(|(_, template)| template.references()),
+        );
+        self.references(others);
+        self.row = row_fields;
+        self.references(expressions.into_iter().flat_map(Expr::references));
+        self.row = &[];
+        self.item = None;
+        if let StepKind::Set(set) = &step.kind {
+            self.vars
+                .extend(set.values.iter().map(|(name, _)| name.as_str()));
+        }
+        if let Some(name) = &step.register {
+            self.results.insert(name, step.kind.spec());
+        }
+    }
+
+    fn references<'r>(&mut self, references: impl IntoIterator<Item = &'r Reference>) {
+        for reference in references {
+            self.reference(reference);
+        }
+    }
+
+    fn reference(&mut self, reference: &Reference) {
+        let root = reference.root();
+        let field = reference.path.get(1).map(String::as_str);
+        self.used
+            .insert((root.to_owned(), field.unwrap_or_default().to_owned()));
+        if self.row.contains(&root) || reference.guarded {
+            return;
+        }
+        match root {
+            "inputs" => self.field(
+                reference,
+                field,
+                &self.inputs.iter().copied().collect::<Vec<_>>(),
+                "declare it under `inputs`",
+            ),
+            "vars" => self.field(
+                reference,
+                field,
+                &self.vars.iter().copied().collect::<Vec<_>>(),
+                "declare it under `vars`, or set it in an earlier step",
+            ),
+            "device" => self.field(
+                reference,
+                field,
+                &[&DEVICE_FIELDS[..], &SESSION_FIELDS].concat(),
+                "`sortie steps` has the manual",
+            ),
+            "run" => self.field(reference, field, &RUN_FIELDS, ""),
+            "item" if self.item.is_some() => {}
+            "item" => {
+                self.all
+                    .error(
+                        Code::UndefinedVariable,
+                        reference.span,
+                        "`item` exists only under `for_each`",
+                    )
+                    .help("add for_each to the step");
+            }
+            _ => self.result(reference, root, field),
+        }
+    }
+
+    fn result(&mut self, reference: &Reference, root: &str, field: Option<&str>) {
+        if let Some(spec) = self.results.get(root) {
+            let mut known: Vec<&str> = spec.results.iter().map(|field| field.name).collect();
+            known.extend(["status", "results"]);
+            return self.field(reference, field, &known, "");
+        }
+        let message = format!("`{root}` is undefined");
+        if self.later.contains(root) {
+            self.all
+                .error(
+                    Code::RegisterBeforeUse,
+                    reference.span,
+                    format!("`{root}` is registered by a later step"),
+                )
+                .help("move this step behind the one that registers it");
+            return;
+        }
+        let known = ["inputs", "vars", "device", "run"]
+            .into_iter()
+            .chain(self.results.keys().copied())
+            .chain(self.row.iter().copied());
+        let mut help = suggest(root, known).map(|near| format!("did you mean `{near}`?"));
+        // The commonest slip is to leave out where a name is declared.
+        for (place, names) in [("inputs", &self.inputs), ("vars", &self.vars)] {
+            if names.contains(root) {
+                help = Some(format!("did you mean `{place}.{root}`?"));
+            }
+        }
+        self.all
+            .error(Code::UndefinedVariable, reference.span, message)
+            .maybe_help(help);
+    }
+
+    fn field(
+        &mut self,
+        reference: &Reference,
+        field: Option<&str>,
+        known: &[&str],
+        otherwise: &str,
+    ) {
+        let Some(field) = field else {
+            return;
+        };
+        if known.contains(&field) {
+            return;
+        }
+        let message = format!("`{}.{field}` is undefined", reference.root());
+        let help = match suggest(field, known.iter().copied()) {
+            Some(near) => format!("did you mean `{}.{near}`?", reference.root()),
+            None if !otherwise.is_empty() && known.len() > 8 => otherwise.to_owned(),
+            None if !known.is_empty() => format!("`{}` has {}", reference.root(), List::and(known)),
+            None => otherwise.to_owned(),
+        };
+        self.all
+            .error(Code::UndefinedVariable, reference.span, message)
+            .help(help);
+    }
+
+    fn unused(&mut self, playbook: &Playbook) {
+        for input in &playbook.inputs {
+            self.unless_used(
+                "inputs",
+                &input.name,
+                input.span,
+                format!("the input `{}` is never used", input.name),
+            );
+        }
+        for (name, _) in &playbook.vars {
+            self.unless_used(
+                "vars",
+                &name.text,
+                name.span,
+                format!("the variable `{}` is never used", name.text),
+            );
+        }
+        for step in &playbook.steps {
+            if let Some(name) = &step.register
+                && !self.used.iter().any(|(root, _)| root == name)
+            {
+                let message = format!("the result `{name}` is never used");
+                self.all
+                    .warn(Code::UnusedVariable, step.register_span, message)
+                    .help("remove `register`");
+            }
+        }
+    }
+
+    fn unless_used(&mut self, root: &str, name: &str, span: Span, message: String) {
+        let direct = self.used.contains(&(root.to_owned(), name.to_owned()));
+        // `{{ inputs }}` as a whole, or `inputs[x]`, may mean any of them.
+        let whole = self.used.contains(&(root.to_owned(), String::new()));
+        if !direct && !whole {
+            self.all
+                .warn(Code::UnusedVariable, span, message)
+                .help("remove it, or use it");
+        }
+    }
+}
+
+/// Whether a template needs nothing but inputs, vars and the device's record.
+pub fn is_known_before_session<'r>(references: impl Iterator<Item = &'r Reference>) -> bool {
+    let mut references = references;
+    references.all(
+        |reference| match (reference.root(), reference.path.get(1)) {
+            ("inputs" | "vars", _) => true,
+            ("device", Some(field)) => !SESSION_FIELDS.contains(&field.as_str()),
+            _ => false,
+        },
+    )
+}
