@@ -11,6 +11,7 @@
 pub mod clock;
 pub mod live;
 pub mod model;
+pub mod plan;
 pub mod playbook;
 pub mod secret;
 pub mod step;
