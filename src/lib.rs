@@ -8,6 +8,7 @@
     )
 )]
 
+pub mod bundle;
 pub mod clock;
 pub mod live;
 pub mod model;

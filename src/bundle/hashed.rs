@@ -1,0 +1,145 @@
+//! A new file whose bytes are hashed while they are written.
+
+use super::disk::{self, At, DiskError};
+use crate::text::json::hex;
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// What a file holds, for manifests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Digest {
+    /// Bytes.
+    pub(super) size: u64,
+    /// Lower-case hex.
+    pub(super) sha256: String,
+}
+
+#[cfg(test)]
+impl Digest {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self {
+            size: bytes.len() as u64,
+            sha256: hex(&Sha256::digest(bytes)),
+        }
+    }
+}
+
+/// A file under construction. Nothing is buffered: what was written survives the process.
+pub(super) struct HashedFile {
+    file: File,
+    path: PathBuf,
+    hasher: Sha256,
+    size: u64,
+    /// A failed write may have left bytes that were never hashed.
+    is_torn: bool,
+}
+
+impl HashedFile {
+    pub(super) fn create(path: PathBuf) -> Result<Self, DiskError> {
+        Ok(Self {
+            file: disk::create_file(&path)?,
+            path,
+            hasher: Sha256::new(),
+            size: 0,
+            is_torn: false,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.mend()?;
+        if let Err(error) = self.file.write_all(bytes) {
+            self.is_torn = true;
+            return Err(error);
+        }
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Starts over with an empty file.
+    pub(super) fn restart(&mut self) -> io::Result<()> {
+        self.hasher = Sha256::new();
+        self.size = 0;
+        self.is_torn = true;
+        self.mend()
+    }
+
+    /// Makes the contents durable; the file keeps its name.
+    pub(super) fn finish(&mut self) -> Result<Digest, DiskError> {
+        self.mend().at("writing", &self.path)?;
+        self.file.sync_all().at("syncing", &self.path)?;
+        Ok(Digest {
+            size: self.size,
+            sha256: hex(&std::mem::take(&mut self.hasher).finalize()),
+        })
+    }
+
+    fn mend(&mut self) -> io::Result<()> {
+        if self.is_torn {
+            self.file.set_len(self.size)?;
+            self.file.seek(SeekFrom::Start(self.size))?;
+            self.is_torn = false;
+        }
+        Ok(())
+    }
+}
+
+/// A new file with these contents, durable but for its name; or none.
+pub(super) fn write_new(path: PathBuf, bytes: &[u8]) -> Result<Digest, DiskError> {
+    let mut file = HashedFile::create(path)?;
+    let written = file.write(bytes).at("writing", &file.path);
+    let result = written.and_then(|()| file.finish());
+    if result.is_err() {
+        disk::discard_file(&file.path);
+    }
+    result
+}
+
+/// Lower-case hex of the SHA-256 of a file's contents, read in pieces.
+pub(super) fn hash_file(path: &Path) -> Result<String, DiskError> {
+    let mut file = File::open(path).at("opening", path)?;
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(hex(&hasher.finalize())),
+            Ok(n) => hasher.update(&piece[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).at("reading", path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_of_what_the_file_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let mut file = HashedFile::create(path.clone()).unwrap();
+        file.write(b"a first attempt, which was longer").unwrap();
+        file.restart().unwrap();
+        file.write(b"ab").unwrap();
+        // As after a full disk: bytes that the hash does not know.
+        file.file.write_all(b"torn").unwrap();
+        file.is_torn = true;
+        file.write(b"c").unwrap();
+        let digest = file.finish().unwrap();
+
+        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+        assert_eq!(digest, Digest::of(b"abc"));
+        assert_eq!(hash_file(&path).unwrap(), digest.sha256);
+        assert_eq!(
+            digest.sha256,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}

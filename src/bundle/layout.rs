@@ -1,0 +1,429 @@
+//! The run directory: built beside its place, moved there when a resume could work with it, locked
+//! while a process works on it.
+//!
+//! The journal is put inside by others; here it is only hashed when the run is finished.
+
+use super::disk::{self, At, DiskError};
+use super::hashed;
+use super::path::directories;
+use super::store::Bag;
+use crate::clock;
+use crate::model::id::{DeviceId, RunId};
+use crate::model::remote::RemoteText;
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// What was approved and what happened: written before, or by others, and never by [`RunDir::write`].
+const FROZEN: [&str; 4] = ["journal.jsonl", "plan.json", "playbook.yaml", "run.json"];
+const LOCK: &str = "run.lock";
+const MANIFEST: &str = "manifest-sha256.txt";
+const LONGEST_NAME: usize = 40;
+
+/// Tries everything that a run will ask of its output directory, and leaves no trace.
+pub fn probe(out: &Path) -> Result<(), DiskError> {
+    let made = disk::ensure_dir(out)?;
+    let trial = out.join(format!(".probe-{}", clock::nonce(8)));
+    let result = disk::create_dir(&trial).and_then(|()| rehearse(&trial));
+    disk::discard_tree(&trial);
+    disk::discard_empty(&made);
+    result
+}
+
+fn rehearse(trial: &Path) -> Result<(), DiskError> {
+    let (draft, run) = (trial.join("draft"), trial.join("run"));
+    disk::create_dir(&draft)?;
+    hashed::write_new(draft.join("file"), b"probe")?;
+    disk::rename_new(&draft, &run)?;
+    disk::sync_dir(trial)
+}
+
+/// A run directory that is not in its place yet. Dropped unpublished, it takes back what it made.
+#[derive(Debug)]
+pub struct Draft {
+    id: RunId,
+    out: PathBuf,
+    path: PathBuf,
+    /// The output directory and its parents, as far as they were missing; deepest first.
+    made: Vec<PathBuf>,
+    directories: Vec<String>,
+}
+
+impl Draft {
+    pub fn begin(out: &Path, id: &RunId) -> Result<Self, DiskError> {
+        check_id(id.as_str())?;
+        let draft = Self {
+            id: id.clone(),
+            out: out.to_owned(),
+            path: out.join(format!(".{id}.tmp")),
+            made: disk::ensure_dir(out)?,
+            directories: Vec::new(),
+        };
+        disk::create_dir(&draft.path)?;
+        Ok(draft)
+    }
+
+    /// Where the journal is begun. On Windows it has to be closed while the draft is published.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a file, with `/` between the parts of its name; `assets/` comes about as needed.
+    pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+        let path = disk::beneath(&self.path, name)?;
+        for directory in directories(name) {
+            if !self.directories.iter().any(|made| made == directory) {
+                disk::create_dir(&disk::beneath(&self.path, directory)?)?;
+                self.directories.push(directory.to_owned());
+            }
+        }
+        hashed::write_new(path, bytes).map(|_| ())
+    }
+
+    /// Moves the run to its place. From here on it exists, and can be resumed.
+    pub fn publish(mut self) -> Result<RunDir, DiskError> {
+        for name in ["work", "devices"] {
+            disk::create_dir(&self.path.join(name))?;
+        }
+        disk::create_file(&self.path.join(LOCK))?;
+        // Deepest first: a directory was made before those in it.
+        while let Some(directory) = self.directories.pop() {
+            disk::sync_dir(&disk::beneath(&self.path, &directory)?)?;
+        }
+        disk::sync_dir(&self.path)?;
+        let path = self.out.join(self.id.as_str());
+        disk::rename_new(&self.path, &path)?;
+        disk::sync_dir(&self.out)?;
+        RunDir::open(&path)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // After publishing nothing is there by this name, and the parents are no longer empty.
+        disk::discard_tree(&self.path);
+        disk::discard_empty(&self.made);
+    }
+}
+
+/// A run that exists, held by this process alone.
+#[derive(Debug)]
+pub struct RunDir {
+    id: RunId,
+    path: PathBuf,
+    /// The operating system lets go of the lock when the file is closed, after a crash too.
+    _lock: File,
+}
+
+impl RunDir {
+    /// Takes over a run that no other process works on.
+    pub fn open(path: &Path) -> Result<Self, DiskError> {
+        let id = path.file_name().unwrap_or_default().to_string_lossy();
+        check_id(&id)?;
+        let lock_path = path.join(LOCK);
+        let lock = OpenOptions::new()
+            .write(true)
+            .open(&lock_path)
+            .at("opening", &lock_path)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                id: RunId(id.into_owned()),
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(DiskError::InUse {
+                path: path.to_owned(),
+            }),
+            Err(TryLockError::Error(error)) => Err(error).at("locking", &lock_path),
+        }
+    }
+
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Starts a bag for a device; a later attempt at the same device gets a bag of its own.
+    pub fn open_bag(&self, short_name: &RemoteText, device: DeviceId) -> Result<Bag, DiskError> {
+        let first = format!("{}_{device}", reduced(short_name));
+        let mut name = first.clone();
+        let mut attempt = 1;
+        while self.exists(&format!("devices/{name}"))? || self.exists(&format!("work/{name}"))? {
+            attempt += 1;
+            name = format!("{first}.{attempt}");
+        }
+        Bag::start(&self.path, &self.id, &name, device)
+    }
+
+    /// Writes a file that can be made again from the rest: it replaces an earlier one, whole.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+        let mut file = self.create(name)?;
+        file.write_all(bytes).at("writing", &file.part)?;
+        file.finish()
+    }
+
+    /// As [`Self::write`], for what comes in pieces.
+    pub fn create(&self, name: &str) -> Result<RunFile, DiskError> {
+        let path = disk::beneath(&self.path, name)?;
+        if name.contains('/') || name.starts_with('.') || name == LOCK || FROZEN.contains(&name) {
+            return Err(DiskError::BadName {
+                name: name.to_owned(),
+            });
+        }
+        let part = self.path.join(format!(".{name}.part"));
+        // A crash may have left one; the run is ours alone.
+        disk::discard_file(&part);
+        Ok(RunFile {
+            to: BufWriter::with_capacity(64 * 1024, disk::create_file(&part)?),
+            part,
+            path,
+        })
+    }
+
+    /// Writes the manifest over what was approved, what happened, and every sealed bag. The last act.
+    pub fn finish(&self) -> Result<(), DiskError> {
+        let mut names: Vec<String> = FROZEN.map(str::to_owned).into();
+        let devices = self.path.join("devices");
+        for entry in fs::read_dir(&devices).at("listing", &devices)? {
+            let entry = entry.at("listing", &devices)?;
+            // Desktops leave files of their own behind; bags are directories.
+            if entry.file_type().at("looking at", &entry.path())?.is_dir() {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                names.push(format!("devices/{name}/tagmanifest-sha256.txt"));
+            }
+        }
+        names.sort_unstable();
+        let mut text = String::new();
+        for name in names {
+            let hash = hashed::hash_file(&disk::beneath(&self.path, &name)?)?;
+            writeln!(text, "{hash}  {name}").expect("text grows as needed");
+        }
+        self.write(MANIFEST, text.as_bytes())
+    }
+
+    fn exists(&self, relative: &str) -> Result<bool, DiskError> {
+        let path = disk::beneath(&self.path, relative)?;
+        match path.symlink_metadata() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error).at("looking at", &path),
+        }
+    }
+}
+
+/// A file of the run directory under way; it gets its name when it is finished, or never.
+#[derive(Debug)]
+pub struct RunFile {
+    to: BufWriter<File>,
+    part: PathBuf,
+    path: PathBuf,
+}
+
+impl RunFile {
+    pub fn finish(mut self) -> Result<(), DiskError> {
+        self.to.flush().at("writing", &self.part)?;
+        self.to.get_ref().sync_all().at("syncing", &self.part)?;
+        disk::rename_over(&self.part, &self.path)?;
+        let directory = self.path.parent().expect("it lies in the run directory");
+        disk::sync_dir(directory)
+    }
+}
+
+impl Write for RunFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.to.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+impl Drop for RunFile {
+    fn drop(&mut self) {
+        // After a rename nothing is there by this name.
+        disk::discard_file(&self.part);
+    }
+}
+
+fn check_id(id: &str) -> Result<(), DiskError> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    if id.is_empty() || !id.bytes().all(is_plain) {
+        return Err(DiskError::BadName {
+            name: id.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// A host's name as part of a directory's: something that people recognise, unique by the number after it.
+fn reduced(short_name: &RemoteText) -> String {
+    let mut name = String::new();
+    for c in short_name.raw().chars() {
+        if name.len() == LONGEST_NAME {
+            break;
+        }
+        match c.to_ascii_lowercase() {
+            c @ ('a'..='z' | '0'..='9') => name.push(c),
+            _ if name.is_empty() || name.ends_with('-') => {}
+            _ => name.push('-'),
+        }
+    }
+    let name = name.trim_end_matches('-');
+    if name.is_empty() { "device" } else { name }.to_owned()
+}
+
+/// A run below `out` with everything that is there before its first device.
+#[cfg(test)]
+pub(super) fn sample(out: &Path) -> RunDir {
+    let mut draft = Draft::begin(out, &"20261121T170311Z-k3v9q2".into()).expect("begins");
+    for name in FROZEN {
+        draft.write(name, name.as_bytes()).expect("is written");
+    }
+    draft.publish().expect("is published")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn a_probe_leaves_no_trace_and_names_what_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        probe(&dir.path().join("a/b/runs")).unwrap();
+        probe(dir.path()).unwrap();
+        assert!(names(dir.path()).is_empty());
+
+        fs::write(dir.path().join("file"), "").unwrap();
+        let error = probe(&dir.path().join("file")).unwrap_err().to_string();
+        assert!(
+            error.starts_with("creating `") && error.contains("file`: "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_draft_that_is_dropped_never_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("new/runs");
+        let mut draft = Draft::begin(&out, &"r-1".into()).unwrap();
+        draft.write("assets/tool.exe", b"MZ").unwrap();
+        assert!(draft.path().join("assets/tool.exe").exists());
+        assert!(draft.write("../run.json", b"").is_err());
+        drop(draft);
+        assert!(names(dir.path()).is_empty());
+        for bad in ["", "..", "a/b", ".hidden", "ü"] {
+            assert!(Draft::begin(&out, &bad.into()).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_published_run_belongs_to_one_process_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = sample(dir.path());
+        let path = run.path().to_owned();
+        assert_eq!(names(dir.path()), ["20261121T170311Z-k3v9q2"]);
+        let inside = [
+            "devices",
+            "journal.jsonl",
+            "plan.json",
+            "playbook.yaml",
+            "run.json",
+            "run.lock",
+            "work",
+        ];
+        assert_eq!(names(&path), inside);
+        assert!(matches!(RunDir::open(&path), Err(DiskError::InUse { .. })));
+        drop(run);
+        assert_eq!(
+            RunDir::open(&path).unwrap().id().as_str(),
+            "20261121T170311Z-k3v9q2"
+        );
+
+        let again = Draft::begin(dir.path(), &"20261121T170311Z-k3v9q2".into()).unwrap();
+        assert!(again.publish().is_err(), "a run is never replaced");
+        assert_eq!(names(&path), inside);
+        assert_eq!(names(dir.path()).len(), 1);
+    }
+
+    #[test]
+    fn derived_files_are_replaced_whole_and_approved_ones_never() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = sample(dir.path());
+        run.write("summary.json", b"first").unwrap();
+        let mut half = run.create("summary.json").unwrap();
+        half.write_all(b"half").unwrap();
+        drop(half);
+        assert_eq!(fs::read(run.path().join("summary.json")).unwrap(), b"first");
+        run.write("summary.json", b"second").unwrap();
+        assert_eq!(
+            fs::read(run.path().join("summary.json")).unwrap(),
+            b"second"
+        );
+        assert!(!names(run.path()).iter().any(|name| name.contains(".part")));
+        for bad in ["plan.json", "run.lock", "../x", "devices/x", ".x", "work"] {
+            assert!(run.write(bad, b"").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bags_are_named_after_devices_and_attempts() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = sample(dir.path());
+        let long = "x".repeat(50);
+        let table = [
+            ("WS-7", 7, "ws-7_7".to_owned()),
+            ("WS-7", 7, "ws-7_7.2".to_owned()),
+            ("WS-7", 7, "ws-7_7.3".to_owned()),
+            ("--Büro..PC_1--", 8, "b-ro-pc-1_8".to_owned()),
+            ("../../etc", 9, "etc_9".to_owned()),
+            ("\u{202e}漢", 10, "device_10".to_owned()),
+            (&long, 11, format!("{}_11", &long[..40])),
+        ];
+        for (name, id, directory) in table {
+            run.open_bag(&name.into(), DeviceId(id)).unwrap();
+            assert!(
+                run.path().join("work").join(&directory).is_dir(),
+                "{directory}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_manifest_covers_what_was_approved_and_every_bag() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = sample(dir.path());
+        let bag = run.path().join("devices/ws-7_7");
+        fs::create_dir(&bag).unwrap();
+        assert!(run.finish().is_err(), "a bag without tag manifest is none");
+        fs::write(bag.join("tagmanifest-sha256.txt"), "tags").unwrap();
+        fs::write(run.path().join("devices/.DS_Store"), "").unwrap();
+        run.finish().unwrap();
+
+        let text = fs::read_to_string(run.path().join(MANIFEST)).unwrap();
+        let covered: Vec<&str> = text
+            .lines()
+            .map(|line| {
+                let (hash, name) = line.split_once("  ").unwrap();
+                assert_eq!(hash, hashed::hash_file(&run.path().join(name)).unwrap());
+                name
+            })
+            .collect();
+        let bag = ["devices/ws-7_7/tagmanifest-sha256.txt"];
+        assert_eq!(covered, [&bag[..], &FROZEN[..]].concat());
+    }
+}

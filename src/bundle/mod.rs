@@ -1,0 +1,20 @@
+//! What lies on disk: the run directory and, per device, a bag (BagIt 1.0, RFC 8493).
+//!
+//! Everything is created exclusively and for its owner alone, hashed while it is written, synced,
+//! and renamed into place. All calls block; callers keep them off the async threads. Nobody here
+//! knows of the journal, nor reads evidence back: checking is the business of `verify`.
+
+mod bag;
+mod disk;
+mod hashed;
+pub mod layout;
+pub mod path;
+mod save;
+pub mod store;
+
+pub use bag::{BagInfo, SealedBag};
+pub use disk::DiskError;
+pub use layout::{Draft, RunDir, RunFile, probe};
+pub use path::{BundlePath, PathMap};
+pub use save::save;
+pub use store::{Bag, FileSink, StoredContent};
