@@ -10,6 +10,7 @@
 
 pub mod bundle;
 pub mod clock;
+pub mod ledger;
 pub mod live;
 pub mod model;
 pub mod plan;
