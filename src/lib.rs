@@ -16,6 +16,7 @@ pub mod model;
 pub mod plan;
 pub mod playbook;
 pub mod secret;
+pub mod sim;
 pub mod step;
 pub mod target;
 pub mod template;

@@ -1,0 +1,131 @@
+//! A simulated device: what the organisation knows of it, how it behaves, and its endpoint.
+
+use super::endpoint::content::mix;
+use super::endpoint::files::Files;
+use super::endpoint::layered::Layered;
+use super::endpoint::{Endpoint, Facts};
+use crate::model::device::Os;
+use std::time::Duration;
+
+const DAY: u64 = 86_400;
+/// The start of 2024.
+const FIRST_REGISTRATION: i64 = 1_704_067_200;
+
+#[derive(Debug, Clone)]
+pub struct SimDevice {
+    pub id: u64,
+    pub name: String,
+    pub os: Os,
+    pub policy: (u64, String),
+    /// Who is logged in.
+    pub user: String,
+    pub ip: String,
+    pub os_version: String,
+    /// Something is there that a triage should find.
+    pub planted: bool,
+    pub quarantined: bool,
+    pub endpoint: Endpoint,
+    pub(super) contact: Contact,
+    pub(super) live_response: LiveResponse,
+    /// Seconds since 1970; the same in every world, or a saved plan would take the device for another one.
+    pub(super) registered: i64,
+}
+
+/// How the sensor answers when a session is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contact {
+    /// After the world's usual delay.
+    Usual,
+    After(Duration),
+    /// Never; it was last seen so long before the world began.
+    Offline(Duration),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LiveResponse {
+    On,
+    Off,
+}
+
+impl SimDevice {
+    /// A device with an empty endpoint; `fleet` furnishes believable ones.
+    pub fn new(id: u64, name: impl Into<String>, os: Os) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            os,
+            policy: (6525, "Standard".to_owned()),
+            user: "jdoe".to_owned(),
+            ip: format!("10.20.{}.{}", id / 250 % 250, id % 250 + 2),
+            os_version: match os {
+                Os::Windows => "Windows 10 x64",
+                Os::Linux => "Ubuntu 22.04 x64",
+                Os::Macos => "MAC OS X 14.4.1",
+                Os::Other => "",
+            }
+            .to_owned(),
+            planted: false,
+            quarantined: false,
+            endpoint: Endpoint::new(os, Files::new(os, Layered::default())),
+            contact: Contact::Usual,
+            live_response: LiveResponse::On,
+            registered: FIRST_REGISTRATION + i64::try_from(mix(id) % (400 * DAY)).unwrap_or(0),
+        }
+    }
+
+    /// Never checks in; last seen three days before the world began.
+    #[must_use]
+    pub fn offline(mut self) -> Self {
+        self.contact = Contact::Offline(Duration::from_secs(3 * DAY));
+        self
+    }
+
+    /// Checks in so long after a session was asked for.
+    #[must_use]
+    pub fn check_in(mut self, after: Duration) -> Self {
+        self.contact = Contact::After(after);
+        self
+    }
+
+    /// Live Response is switched off for it.
+    #[must_use]
+    pub fn live_response_off(mut self) -> Self {
+        self.live_response = LiveResponse::Off;
+        self
+    }
+
+    pub fn is_online(&self) -> bool {
+        !matches!(self.contact, Contact::Offline(_))
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        Facts {
+            host: self.name.clone(),
+            user: self.user.clone(),
+            ip: self.ip.clone(),
+            os_version: self.os_version.clone(),
+        }
+    }
+
+    /// When its sensor answers, asked now; none if it never will.
+    pub(super) fn check_in_delay(&self, usual: Duration) -> Option<Duration> {
+        match self.contact {
+            Contact::Usual => Some(usual),
+            Contact::After(delay) => Some(delay),
+            Contact::Offline(_) => None,
+        }
+    }
+
+    pub(super) fn sensor_states(&self) -> Vec<&'static str> {
+        let switch = match self.live_response {
+            LiveResponse::On => "LIVE_RESPONSE_ENABLED",
+            LiveResponse::Off => "LIVE_RESPONSE_DISABLED",
+        };
+        vec![
+            "ACTIVE",
+            "LIVE_RESPONSE_NOT_RUNNING",
+            "LIVE_RESPONSE_NOT_KILLED",
+            switch,
+        ]
+    }
+}

@@ -1,0 +1,173 @@
+//! Live Response v6: `/appservices/v6/orgs/{org}/liveresponse/…`.
+
+use super::{Problem, Routed, multipart, orders, shapes};
+use crate::sim::endpoint::content::{Clip, Content};
+use crate::sim::world::World;
+use crate::wire::{Method, Request, Response};
+use serde_json::Value;
+
+/// Bytes of a command's body above which the service refuses it.
+const MAX_COMMAND: usize = 10 * 1024;
+
+pub(super) fn answer(world: &World, request: &Request, path: &[&str]) -> Routed {
+    let (route, answer) = match path {
+        ["sessions"] => ("liveresponse/sessions", sessions(world, request)),
+        ["sessions", id] => ("liveresponse/sessions/{id}", session(world, request, id)),
+        ["sessions", id, "keepalive"] => (
+            "liveresponse/sessions/{id}/keepalive",
+            keep_alive(world, request, id),
+        ),
+        ["sessions", id, "commands"] => (
+            "liveresponse/sessions/{id}/commands",
+            commands(world, request, id),
+        ),
+        ["sessions", id, "commands", number] => (
+            "liveresponse/sessions/{id}/commands/{n}",
+            command(world, request, id, number),
+        ),
+        ["sessions", id, "files"] => (
+            "liveresponse/sessions/{id}/files",
+            files(world, request, id),
+        ),
+        ["sessions", id, "files", file] => (
+            "liveresponse/sessions/{id}/files/{file}",
+            file_object(world, request, id, file),
+        ),
+        ["sessions", id, "files", file, "content"] => (
+            "liveresponse/sessions/{id}/files/{file}/content",
+            content(world, request, id, file),
+        ),
+        _ => return None,
+    };
+    Some((route, answer))
+}
+
+type Answer = Result<Response, Problem>;
+
+fn sessions(world: &World, request: &Request) -> Answer {
+    match request.method {
+        Method::Get => {
+            let all: Vec<Value> = world.sessions().iter().map(shapes::session).collect();
+            Ok(Response::json(200, &Value::Array(all)))
+        }
+        Method::Post => {
+            let body = body(request)?;
+            let device = orders::integer(&body, "device_id")?
+                .ok_or_else(|| Problem::bad_request("device_id is missing"))?;
+            // A device that cannot exist (connection tests ask for -1) is an unknown one.
+            let device = u64::try_from(device).unwrap_or(u64::MAX);
+            let opened = world.open(device)?;
+            Ok(Response::json(201, &shapes::session(&opened.session)))
+        }
+        _ => Err(Problem::wrong_method()),
+    }
+}
+
+fn session(world: &World, request: &Request, id: &str) -> Answer {
+    match request.method {
+        Method::Get => Ok(Response::json(200, &shapes::session(&world.session(id)?))),
+        Method::Delete => {
+            world.close(id)?;
+            Ok(Response::new(204))
+        }
+        _ => Err(Problem::wrong_method()),
+    }
+}
+
+fn keep_alive(world: &World, request: &Request, id: &str) -> Answer {
+    match request.method {
+        Method::Get => Ok(Response::json(
+            200,
+            &shapes::session(&world.keep_alive(id)?),
+        )),
+        _ => Err(Problem::wrong_method()),
+    }
+}
+
+fn commands(world: &World, request: &Request, id: &str) -> Answer {
+    match request.method {
+        Method::Get => {
+            let all: Vec<Value> = world.commands(id)?.iter().map(shapes::command).collect();
+            Ok(Response::json(200, &Value::Array(all)))
+        }
+        Method::Post => {
+            // Who lost the session must hear that first: it decides whether to open a new one.
+            world.session(id)?;
+            if request.body.len() > MAX_COMMAND {
+                return Err(Problem::bad_request("the command is larger than 10 KB"));
+            }
+            let order = orders::read(&body(request)?)?;
+            let command = world.post(id, order)?;
+            Ok(Response::json(201, &shapes::command(&command)))
+        }
+        _ => Err(Problem::wrong_method()),
+    }
+}
+
+fn command(world: &World, request: &Request, id: &str, number: &str) -> Answer {
+    let index: u64 = number
+        .parse()
+        .map_err(|_| Problem::new(404, "NOT_FOUND", format!("command {number} not found")))?;
+    match request.method {
+        Method::Get => Ok(Response::json(
+            200,
+            &shapes::command(&world.command(id, index)?),
+        )),
+        Method::Delete => {
+            world.cancel(id, index)?;
+            Ok(Response::new(204))
+        }
+        _ => Err(Problem::wrong_method()),
+    }
+}
+
+fn files(world: &World, request: &Request, id: &str) -> Answer {
+    match request.method {
+        Method::Get => {
+            let all: Vec<Value> = world.files(id)?.iter().map(shapes::file).collect();
+            Ok(Response::json(200, &Value::Array(all)))
+        }
+        Method::Post => {
+            let content_type = request.header("content-type").unwrap_or_default();
+            let part = multipart::file(content_type, &request.body)
+                .ok_or_else(|| Problem::bad_request("no multipart part is named file"))?;
+            let clip = Clip::whole(Content::Bytes(part.bytes.into()));
+            let stored = world.upload(id, &part.name, clip)?;
+            Ok(Response::json(201, &shapes::file(&stored)))
+        }
+        _ => Err(Problem::wrong_method()),
+    }
+}
+
+fn file_object(world: &World, request: &Request, id: &str, file: &str) -> Answer {
+    match request.method {
+        Method::Get => Ok(Response::json(200, &shapes::file(&world.file(id, file)?))),
+        Method::Delete => {
+            world.remove_file(id, file)?;
+            Ok(Response::new(204))
+        }
+        _ => Err(Problem::wrong_method()),
+    }
+}
+
+fn content(world: &World, request: &Request, id: &str, file: &str) -> Answer {
+    match request.method {
+        Method::Get => {
+            let location = world.sign(id, file)?;
+            let mut response = Response::new(302);
+            response.headers.push(("location".to_owned(), location));
+            Ok(response)
+        }
+        _ => Err(Problem::wrong_method()),
+    }
+}
+
+pub(super) fn body(request: &Request) -> Result<Value, Problem> {
+    let value: Value = serde_json::from_slice(&request.body)
+        .map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))?;
+    if value.is_object() {
+        Ok(value)
+    } else {
+        Err(Problem::bad_request("the body is not a JSON object"))
+    }
+}

@@ -1,0 +1,579 @@
+//! The engine's ports on a [`World`], without HTTP: for runs in virtual time.
+//!
+//! Waiting is sleeping until the moment at which the world says that something changes; nothing is polled.
+
+use super::doors;
+use super::endpoint::content::Clip;
+use super::endpoint::files::Entry;
+use super::endpoint::order::{Order, Yield};
+use super::endpoint::{process, registry};
+use super::session::Status;
+use super::view::{CommandView, Stage};
+use super::world::{Refusal, World};
+use crate::live::{Answer, Backend, DeviceQuery, Fleet, Session, Sink};
+use crate::model::command::{
+    Command, CommandResult, DirEntry, Process, RegistryValue, Reply, SessionFacts,
+};
+use crate::model::device::Device;
+use crate::model::id::{CommandId, DeviceId, FileId, SessionId};
+use crate::model::outcome::{Cause, whole_seconds};
+use crate::model::spent::Spent;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::time::{self, Instant};
+
+/// Bytes handed to a sink at once.
+const CHUNK: usize = 64 << 10;
+
+/// An organisation's devices, straight from the world.
+pub struct SimFleet {
+    world: World,
+    spent: Arc<Meter>,
+}
+
+#[derive(Default)]
+struct Meter {
+    requests: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Meter {
+    fn request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn bytes(&self, count: usize) {
+        self.bytes.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}
+
+impl SimFleet {
+    pub fn new(world: World) -> Self {
+        Self {
+            world,
+            spent: Arc::default(),
+        }
+    }
+}
+
+impl Fleet for SimFleet {
+    fn backend(&self) -> Backend {
+        Backend {
+            api: "v6".to_owned(),
+            url: "http://sim.invalid".to_owned(),
+            organisation: self.world.org_key().to_owned(),
+            simulated: true,
+        }
+    }
+
+    fn find(&self, query: DeviceQuery) -> Answer<'_, Vec<Device>> {
+        Box::pin(async move {
+            self.spent.request();
+            Ok(doors::found(&self.world, |id, os| {
+                let family = query.all_of.as_ref();
+                query.ids.contains(&DeviceId(id))
+                    || family.is_some_and(|all| all.is_empty() || all.contains(&os))
+            }))
+        })
+    }
+
+    fn request<'a>(&'a self, device: &'a Device) -> Answer<'a, Box<dyn Session>> {
+        Box::pin(async move {
+            self.spent.request();
+            let opened = self.world.open(device.id.0).map_err(|r| cause(&r))?;
+            let session = SimSession {
+                world: self.world.clone(),
+                spent: Arc::clone(&self.spent),
+                joined: opened.existed,
+                id: SessionId(opened.session.id),
+            };
+            Ok(Box::new(session) as Box<dyn Session>)
+        })
+    }
+
+    fn spent(&self) -> Spent {
+        Spent {
+            requests: self.spent.requests.load(Ordering::Relaxed),
+            bytes: self.spent.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    fn is_struggling(&self) -> bool {
+        false
+    }
+}
+
+struct SimSession {
+    world: World,
+    spent: Arc<Meter>,
+    joined: bool,
+    id: SessionId,
+}
+
+impl Session for SimSession {
+    fn id(&self) -> SessionId {
+        self.id.clone()
+    }
+
+    fn is_joined(&self) -> bool {
+        self.joined
+    }
+
+    fn ready(&mut self, deadline: Instant) -> Answer<'_, SessionFacts> {
+        Box::pin(async move {
+            self.spent.request();
+            let begun = Instant::now();
+            let never = || Cause::NeverCheckedIn {
+                seconds: whole_seconds(Instant::now() - begun),
+            };
+            loop {
+                let view = self.world.session(self.id.as_str()).map_err(|r| lost(&r))?;
+                match (view.status, view.checked_in) {
+                    (Status::Active, Some(known)) => {
+                        return Ok(SessionFacts {
+                            drives: known.drives.into_iter().map(Into::into).collect(),
+                            working_directory: known.cwd.into(),
+                            supported_commands: known
+                                .supported
+                                .into_iter()
+                                .map(str::to_owned)
+                                .collect(),
+                        });
+                    }
+                    (Status::Pending, _) => {
+                        wait(view.next_change, deadline).await.ok_or_else(never)?;
+                    }
+                    _ => return Err(never()),
+                }
+            }
+        })
+    }
+
+    fn issue<'a>(&'a mut self, command: &'a Command) -> Answer<'a, CommandId> {
+        Box::pin(async move {
+            self.spent.request();
+            let posted = self.world.post(self.id.as_str(), order(command));
+            posted.map(|view| CommandId(view.id)).map_err(|r| lost(&r))
+        })
+    }
+
+    fn finish<'a>(
+        &'a mut self,
+        _command: &'a Command,
+        id: CommandId,
+        deadline: Instant,
+    ) -> Answer<'a, Reply> {
+        Box::pin(async move {
+            self.spent.request();
+            let begun = Instant::now();
+            loop {
+                let view = self
+                    .world
+                    .command(self.id.as_str(), id.0)
+                    .map_err(|r| lost(&r))?;
+                match &view.stage {
+                    Stage::Pending | Stage::Running => {
+                        let late = || Cause::CommandTimeout {
+                            seconds: whole_seconds(Instant::now() - begun),
+                        };
+                        wait(view.next_change, deadline).await.ok_or_else(late)?;
+                    }
+                    Stage::Cancelled { .. } => return Err(Cause::CommandCancelled),
+                    Stage::Ended {
+                        outcome: Err(code), ..
+                    } => return Err(Cause::Endpoint { code: code.0 }),
+                    Stage::Ended {
+                        outcome: Ok(result),
+                        ..
+                    } => {
+                        let raw = doors::shapes::command(&view).to_string().into_bytes();
+                        self.spent.bytes(raw.len());
+                        return Ok(Reply {
+                            session: self.id.clone(),
+                            command: id,
+                            result: shown(&view, result),
+                            raw,
+                        });
+                    }
+                }
+            }
+        })
+    }
+
+    fn cancel(&mut self, id: CommandId) -> Answer<'_, ()> {
+        Box::pin(async move {
+            self.spent.request();
+            self.world
+                .cancel(self.id.as_str(), id.0)
+                .map_err(|r| lost(&r))
+        })
+    }
+
+    fn announced<'a>(&'a mut self, file: &'a FileId) -> Answer<'a, Option<u64>> {
+        Box::pin(async move {
+            self.spent.request();
+            let stored = self.world.file(self.id.as_str(), file.as_str());
+            stored
+                .map(|f| f.clip.map(|clip| clip.len()))
+                .map_err(|r| lost(&r))
+        })
+    }
+
+    fn content<'a>(
+        &'a mut self,
+        file: &'a FileId,
+        sink: &'a mut dyn Sink,
+        _deadline: Instant,
+    ) -> Answer<'a, u64> {
+        Box::pin(async move {
+            self.spent.request();
+            let clip = self.world.take_content(self.id.as_str(), file.as_str());
+            let clip = clip.map_err(|r| lost(&r))?;
+            sink.restart().map_err(|e| disk(&e))?;
+            pour(&clip, sink, &self.spent)
+        })
+    }
+
+    fn close(&mut self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            self.spent.request();
+            match self.world.close(self.id.as_str()) {
+                // What is gone need not be closed.
+                Ok(()) | Err(Refusal::NotFound(_)) => Ok(()),
+                Err(refusal) => Err(cause(&refusal)),
+            }
+        })
+    }
+}
+
+fn pour(clip: &Clip, sink: &mut dyn Sink, spent: &Meter) -> Result<u64, Cause> {
+    let mut poured = 0;
+    while poured < clip.len() {
+        let chunk = clip.read(poured, CHUNK);
+        sink.write(&chunk).map_err(|e| disk(&e))?;
+        spent.bytes(chunk.len());
+        poured += chunk.len() as u64;
+    }
+    Ok(poured)
+}
+
+fn disk(error: &std::io::Error) -> Cause {
+    Cause::Disk {
+        detail: error.to_string(),
+    }
+}
+
+/// Sleeps until `change`; none if the deadline comes first, and then it has passed.
+async fn wait(change: Option<Instant>, deadline: Instant) -> Option<()> {
+    let in_time = change.filter(|change| *change <= deadline);
+    time::sleep_until(in_time.unwrap_or(deadline)).await;
+    in_time.map(drop)
+}
+
+/// What a refusal means for a session that was there before.
+fn lost(refusal: &Refusal) -> Cause {
+    match refusal {
+        Refusal::NotFound(what) if what.starts_with("session") => Cause::SessionLost,
+        other => cause(other),
+    }
+}
+
+fn cause(refusal: &Refusal) -> Cause {
+    match refusal {
+        Refusal::NotFound(what) if what.starts_with("device") => Cause::DeviceNotFound,
+        Refusal::NotFound(_) => Cause::Rejected {
+            status: 404,
+            detail: refusal.to_string(),
+        },
+        Refusal::SessionLimit => Cause::SessionLimit,
+        Refusal::LiveResponseOff(_) => Cause::LiveResponseOff,
+        Refusal::NotActive(_) => Cause::Rejected {
+            status: 409,
+            detail: refusal.to_string(),
+        },
+        Refusal::CommandLimit(_) => Cause::Rejected {
+            status: 400,
+            detail: refusal.to_string(),
+        },
+        Refusal::Unsupported(name) => Cause::Unsupported {
+            command: (*name).to_owned(),
+        },
+        Refusal::BadTicket => Cause::Forbidden {
+            detail: refusal.to_string(),
+        },
+    }
+}
+
+fn order(command: &Command) -> Order {
+    match command.clone() {
+        Command::GetFile {
+            path,
+            offset,
+            count,
+        } => Order::GetFile {
+            path,
+            offset,
+            count,
+        },
+        Command::DeleteFile { path } => Order::DeleteFile { path },
+        Command::DirectoryList { path } => Order::DirectoryList { path },
+        Command::RegEnumKey { path } => Order::RegEnumKey { path },
+        Command::RegQueryValue { path } => Order::RegQueryValue { path },
+        Command::ProcessList => Order::ProcessList,
+        Command::CreateProcess {
+            command_line,
+            wait,
+            working_directory,
+            output_file,
+        } => Order::CreateProcess {
+            line: command_line,
+            wait,
+            working_directory,
+            output_file,
+        },
+    }
+}
+
+fn shown(view: &CommandView, result: &Yield) -> CommandResult {
+    match result {
+        Yield::Done => CommandResult::Done,
+        Yield::File(_) => CommandResult::File(FileId(view.file.clone().unwrap_or_default())),
+        Yield::Entries(entries) => {
+            CommandResult::Entries(entries.iter().map(|entry| listed(view, entry)).collect())
+        }
+        Yield::Processes(all) => {
+            CommandResult::Processes(all.iter().map(|one| process(view, one)).collect())
+        }
+        Yield::Key { values, sub_keys } => CommandResult::Key {
+            values: values.iter().map(value).collect(),
+            sub_keys: sub_keys.iter().map(|key| key.as_str().into()).collect(),
+        },
+        Yield::Value(one) => CommandResult::Value(value(one)),
+        Yield::Started { pid, return_code } => CommandResult::Started {
+            pid: Some(*pid),
+            return_code: Some(*return_code),
+        },
+    }
+}
+
+fn listed(view: &CommandView, entry: &Entry) -> DirEntry {
+    DirEntry {
+        name: entry.name.as_str().into(),
+        size: entry.size,
+        attributes: entry.attributes.iter().map(ToString::to_string).collect(),
+        created: Some(view.moment(entry.created)),
+        accessed: Some(view.moment(entry.accessed)),
+        written: Some(view.moment(entry.written)),
+    }
+}
+
+fn process(view: &CommandView, process: &process::Process) -> Process {
+    Process {
+        pid: process.pid,
+        parent_pid: Some(process.parent),
+        path: (*process.path).into(),
+        command_line: (*process.line).into(),
+        user: (*process.user).into(),
+        created: Some(view.moment(process.created)),
+    }
+}
+
+fn value(value: &registry::Value) -> RegistryValue {
+    RegistryValue {
+        name: value.name.as_str().into(),
+        kind: value.kind.to_owned(),
+        data: value.data.as_str().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::Buffer;
+    use crate::model::device::Os;
+    use crate::sim::device::SimDevice;
+    use crate::sim::fleet::{Wanted, fleet};
+    use std::time::Duration;
+
+    async fn device(fleet: &SimFleet, id: u64) -> Device {
+        let query = DeviceQuery {
+            ids: vec![DeviceId(id)],
+            all_of: None,
+        };
+        fleet.find(query).await.expect("answers").remove(0)
+    }
+
+    async fn run(session: &mut dyn Session, command: &Command) -> Result<CommandResult, Cause> {
+        let id = session.issue(command).await?;
+        let deadline = Instant::now() + Duration::from_mins(1);
+        Ok(session.finish(command, id, deadline).await?.result)
+    }
+
+    fn process(line: &str, output_file: Option<&str>) -> Command {
+        Command::CreateProcess {
+            command_line: line.to_owned(),
+            wait: true,
+            working_directory: None,
+            output_file: output_file.map(str::to_owned),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_output_of_a_program_comes_back() {
+        let world = World::new(fleet(
+            1,
+            &Wanted {
+                os: vec![Os::Windows],
+                ..Wanted::default()
+            },
+            1,
+        ));
+        let fleet = SimFleet::new(world.clone());
+        let all = DeviceQuery {
+            ids: vec![],
+            all_of: Some(vec![Os::Windows]),
+        };
+        let found = fleet.find(all).await.expect("answers");
+        let begun = Instant::now();
+        let mut session = fleet.request(&found[0]).await.expect("opens");
+        assert!(!session.is_joined());
+        let facts = session
+            .ready(begun + Duration::from_secs(5))
+            .await
+            .expect("checks in");
+        assert_eq!(facts.drives[0].raw(), r"C:\");
+        assert_eq!(
+            begun.elapsed(),
+            Duration::from_millis(100),
+            "no polling, no rounding"
+        );
+
+        let out = r"C:\Windows\Temp\o.txt";
+        let ended = run(&mut *session, &process("cmd.exe /c exit 3", None)).await;
+        assert!(matches!(
+            ended,
+            Ok(CommandResult::Started {
+                return_code: Some(3),
+                ..
+            })
+        ));
+        run(&mut *session, &process("whoami.exe", Some(out)))
+            .await
+            .expect("runs");
+        let get = Command::GetFile {
+            path: out.into(),
+            offset: 0,
+            count: None,
+        };
+        let Ok(CommandResult::File(file)) = run(&mut *session, &get).await else {
+            panic!("a file is there");
+        };
+        let mut sink = Buffer {
+            bytes: vec![],
+            limit: 100,
+        };
+        let announced = session.announced(&file).await.expect("is known");
+        let received = session
+            .content(&file, &mut sink, begun)
+            .await
+            .expect("comes");
+        assert_eq!((announced, received), (Some(21), 21));
+        assert_eq!(sink.bytes, b"nt authority\\system\r\n");
+        let missing = Command::RegEnumKey {
+            path: r"HKLM\nothing".into(),
+        };
+        let refused = run(&mut *session, &missing).await.map(drop);
+        assert_eq!(refused, Err(Cause::Endpoint { code: 0x8007_0002 }));
+
+        session.close().await.expect("closes");
+        let lost = run(&mut *session, &Command::ProcessList).await.map(drop);
+        assert_eq!(lost, Err(Cause::SessionLost));
+        session
+            .close()
+            .await
+            .expect("what is gone need not be closed");
+        assert_eq!(world.books().sessions_open, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_idles_under_a_long_command_is_lost() {
+        let world = World::new(vec![SimDevice::new(1, "on", Os::Windows)]);
+        let fleet = SimFleet::new(world);
+        let mut session = fleet
+            .request(&device(&fleet, 1).await)
+            .await
+            .expect("opens");
+        let begun = Instant::now();
+        session
+            .ready(begun + Duration::from_secs(1))
+            .await
+            .expect("checks in");
+        let slow = process("timeout.exe /t 3000", None);
+        let id = session.issue(&slow).await.expect("accepted");
+        let lost = session
+            .finish(&slow, id, begun + Duration::from_secs(5000))
+            .await;
+        assert_eq!(lost.map(drop), Err(Cause::SessionLost));
+        assert_eq!(begun.elapsed().as_secs(), 900);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_ends_at_the_deadline() {
+        let world = World::new(vec![
+            SimDevice::new(1, "off", Os::Windows).offline(),
+            SimDevice::new(2, "on", Os::Windows),
+            SimDevice::new(3, "no", Os::Windows).live_response_off(),
+        ]);
+        let fleet = SimFleet::new(world);
+        let begun = Instant::now();
+        let mut offline = fleet
+            .request(&device(&fleet, 1).await)
+            .await
+            .expect("opens");
+        let never = offline
+            .ready(begun + Duration::from_mins(2))
+            .await
+            .map(drop);
+        assert_eq!(never, Err(Cause::NeverCheckedIn { seconds: 120 }));
+        assert_eq!(begun.elapsed(), Duration::from_mins(2));
+        let never = offline
+            .ready(begun + Duration::from_secs(5000))
+            .await
+            .map(drop);
+        assert_eq!(never, Err(Cause::NeverCheckedIn { seconds: 780 }));
+
+        let refused = fleet.request(&device(&fleet, 3).await).await.err();
+        assert_eq!(refused, Some(Cause::LiveResponseOff));
+
+        let mut session = fleet
+            .request(&device(&fleet, 2).await)
+            .await
+            .expect("opens");
+        session
+            .ready(Instant::now() + Duration::from_secs(1))
+            .await
+            .expect("checks in");
+        let slow = process("timeout.exe /t 30", None);
+        let first = session.issue(&slow).await.expect("accepted");
+        let second = session
+            .issue(&Command::ProcessList)
+            .await
+            .expect("accepted");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let late = session.finish(&slow, first, deadline).await.map(drop);
+        assert_eq!(late, Err(Cause::CommandTimeout { seconds: 10 }));
+        session.cancel(second).await.expect("is pending");
+        let taken_back = session
+            .finish(&Command::ProcessList, second, deadline)
+            .await
+            .map(drop);
+        assert_eq!(taken_back, Err(Cause::CommandCancelled));
+        assert!(
+            fleet
+                .request(&device(&fleet, 2).await)
+                .await
+                .expect("shared")
+                .is_joined()
+        );
+    }
+}

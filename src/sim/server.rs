@@ -1,0 +1,360 @@
+//! The doors behind real HTTP: one listener for the API, another for signed content, so that the two are
+//! different hosts. No TLS here.
+
+use super::doors::{self, Reply};
+use super::endpoint::content::Clip;
+use super::world::World;
+use crate::wire;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use futures_util::stream;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of a JSON body above which it is refused.
+const MAX_JSON: usize = 64 << 20;
+/// Bytes of an upload; it is held in memory.
+const MAX_UPLOAD: usize = 512 << 20;
+/// Bytes of content handed to the connection at once.
+const CHUNK: usize = 64 << 10;
+/// How long `shutdown` waits for answers on their way.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A running simulator; it stops when dropped.
+pub struct Server {
+    /// Scheme, host and port of the API.
+    pub url: String,
+    pub addr: SocketAddr,
+    /// Where signed content is served.
+    pub content_addr: SocketAddr,
+    stop: CancellationToken,
+    listeners: [JoinHandle<()>; 2],
+}
+
+impl Server {
+    /// Stops, after answers on their way have gone out.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        for listener in &mut self.listeners {
+            if tokio::time::timeout(PATIENCE, &mut *listener)
+                .await
+                .is_err()
+            {
+                listener.abort();
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Serves `world` at `listen` (port 0 takes any), and its content at another port of the same address.
+pub async fn serve(world: World, listen: SocketAddr) -> io::Result<Server> {
+    let api = TcpListener::bind(listen).await?;
+    let content = TcpListener::bind(SocketAddr::new(listen.ip(), 0)).await?;
+    let (addr, content_addr) = (api.local_addr()?, content.local_addr()?);
+    world.set_content_base(format!("http://{content_addr}"));
+    let stop = CancellationToken::new();
+    let listeners = [
+        spawn(api, world.clone(), Host::Api, stop.clone()),
+        spawn(content, world, Host::Content, stop.clone()),
+    ];
+    Ok(Server {
+        url: format!("http://{addr}"),
+        addr,
+        content_addr,
+        stop,
+        listeners,
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Host {
+    Api,
+    Content,
+}
+
+fn spawn(
+    listener: TcpListener,
+    world: World,
+    host: Host,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
+    let router = Router::new().fallback(handle).with_state((world, host));
+    tokio::spawn(async move {
+        let serving = axum::serve(listener, router)
+            .with_graceful_shutdown(async move { stop.cancelled().await });
+        // It ends when told to; accept errors are dealt with inside.
+        let _ = serving.await;
+    })
+}
+
+async fn handle(State((world, host)): State<(World, Host)>, request: Request) -> Response {
+    let request = match receive(request).await {
+        Ok(request) => request,
+        Err(status) => return bare(status),
+    };
+    let reply = match host {
+        Host::Api => Reply::Whole(doors::api(&world, &request)),
+        Host::Content => doors::content(&world, &request),
+    };
+    match reply {
+        Reply::Whole(response) => whole(response),
+        Reply::Content(clip) => streamed(clip),
+    }
+}
+
+/// The request as data, or the status that says why it cannot be.
+async fn receive(request: Request) -> Result<wire::Request, StatusCode> {
+    let (head, body) = request.into_parts();
+    let method = match head.method {
+        Method::GET => wire::Method::Get,
+        Method::POST => wire::Method::Post,
+        Method::PUT => wire::Method::Put,
+        Method::DELETE => wire::Method::Delete,
+        _ => return Err(StatusCode::METHOD_NOT_ALLOWED),
+    };
+    let headers: Vec<(String, String)> = head
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.as_str().to_owned(), value)
+        })
+        .collect();
+    let is_upload = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"multipart/"));
+    let limit = if is_upload { MAX_UPLOAD } else { MAX_JSON };
+    let body = axum::body::to_bytes(body, limit)
+        .await
+        .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+    Ok(wire::Request {
+        method,
+        path: head.uri.path().to_owned(),
+        query: pairs(head.uri.query().unwrap_or_default()),
+        headers,
+        body: body.into(),
+    })
+}
+
+fn pairs(query: &str) -> Vec<(String, String)> {
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (doors::decode(key), doors::decode(value))
+        })
+        .collect()
+}
+
+fn bare(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn whole(answer: wire::Response) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = status;
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// Sends content as it is computed: a large file never lies in memory.
+fn streamed(clip: Clip) -> Response {
+    let length = clip.len();
+    let chunks = stream::unfold((clip, 0_u64), |(clip, sent)| async move {
+        let chunk = clip.read(sent, CHUNK);
+        let sent = sent + chunk.len() as u64;
+        (!chunk.is_empty()).then(|| (Ok::<_, Infallible>(Bytes::from(chunk)), (clip, sent)))
+    });
+    let mut response = Response::new(Body::from_stream(chunks));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::device::Os;
+    use crate::sim::device::SimDevice;
+    use crate::sim::endpoint::content::Content;
+    use crate::sim::world::Settings;
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    const LARGE: u64 = 3_000_001;
+
+    fn world() -> World {
+        let mut device = SimDevice::new(7, "WS-7", Os::Windows);
+        let content = Content::Seeded {
+            magic: b"ElfFile\0",
+            seed: 1,
+            length: LARGE,
+        };
+        device
+            .endpoint
+            .plant(r"C:\big.evtx", Some(content), |_| {})
+            .expect("legal");
+        // Nothing takes time, so that nobody has to wait.
+        let settings = Settings {
+            check_in: Duration::ZERO,
+            command: Duration::ZERO,
+            ..Settings::default()
+        };
+        World::with(vec![device], settings)
+    }
+
+    fn client() -> reqwest::Client {
+        // A provider must be there even for plain HTTP; another test may have installed it.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none());
+        client.build().expect("a client")
+    }
+
+    async fn call(world: &World, request: reqwest::RequestBuilder) -> (u16, Value) {
+        let answer = request
+            .header("X-Auth-Token", world.token())
+            .send()
+            .await
+            .expect("an answer");
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.expect("a body");
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    fn post(client: &reqwest::Client, url: &str, body: &Value) -> reqwest::RequestBuilder {
+        client
+            .post(url)
+            .header("Content-Type", "application/json")
+            .body(body.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_file_comes_over_real_connections() {
+        let world = world();
+        let server = serve(world.clone(), SocketAddr::from(([127, 0, 0, 1], 0)))
+            .await
+            .expect("serves");
+        let client = client();
+        let base = format!("{}/appservices/v6/orgs/{}", server.url, world.org_key());
+        let sessions = format!("{base}/liveresponse/sessions");
+
+        let request = post(&client, &sessions, &json!({"device_id": 7}));
+        let (status, session) = call(&world, request).await;
+        assert_eq!((status, &session["id"]), (201, &json!("1:7")));
+        let commands = format!("{sessions}/1:7/commands");
+        let get = json!({"name": "get file", "path": "C:\\big.evtx"});
+        call(&world, post(&client, &commands, &get)).await;
+        let (_, command) = call(&world, client.get(format!("{commands}/0"))).await;
+        assert_eq!(command["status"], "COMPLETE");
+
+        let file = command["file_details"]["file_id"].as_str().expect("named");
+        let content = client.get(format!("{sessions}/1:7/files/{file}/content"));
+        let redirect = content
+            .header("X-Auth-Token", world.token())
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(redirect.status().as_u16(), 302);
+        let location = redirect.headers()["location"]
+            .to_str()
+            .expect("text")
+            .to_owned();
+        assert!(location.starts_with(&format!("http://{}/signed/", server.content_addr)));
+        let fetched = client.get(&location).send().await.expect("an answer");
+        assert_eq!(fetched.content_length(), Some(LARGE));
+        let bytes = fetched.bytes().await.expect("a body");
+        assert!(bytes.starts_with(b"ElfFile\0") && bytes.len() as u64 == LARGE);
+
+        let (status, _) = call(&world, client.delete(format!("{sessions}/1:7"))).await;
+        assert_eq!(status, 204);
+        let books = world.books();
+        assert_eq!((books.sessions_open, books.content_bytes), (0, LARGE));
+        assert_eq!(
+            (books.credentials_leaked, books.unknown_routes.len()),
+            (0, 0)
+        );
+        server.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn nonsense_is_refused_politely() {
+        let world = world();
+        let server = serve(world.clone(), SocketAddr::from(([127, 0, 0, 1], 0)))
+            .await
+            .expect("serves");
+        let client = client();
+        let base = format!("{}/appservices/v6/orgs/{}", server.url, world.org_key());
+        let sessions = format!("{base}/liveresponse/sessions");
+        let url = |path: &str| format!("{base}{path}");
+        let requests = [
+            (400, post(&client, &sessions, &json!([]))),
+            (400, client.post(&sessions).body("{\"device_id\": ")),
+            (400, client.post(&sessions)),
+            (404, post(&client, &sessions, &json!({"device_id": -1}))),
+            (405, client.put(&sessions)),
+            (405, client.patch(&sessions)),
+            (
+                400,
+                client
+                    .post(format!("{}/devices/_search", &base))
+                    .body("\u{0}"),
+            ),
+            (404, client.get(url("/liveresponse/sessions/%00:%ff"))),
+            (404, client.get(url("/alerts"))),
+            (404, client.get(format!("{}/signed/x/y", server.url))),
+        ];
+        for (expected, request) in requests {
+            let shown = format!("{request:?}");
+            let (status, _) = call(&world, request).await;
+            assert_eq!(status, expected, "{shown}");
+        }
+        let wrong = client
+            .get(&sessions)
+            .header("X-Auth-Token", "no")
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(wrong.status().as_u16(), 401);
+        assert_eq!(world.books().unknown_routes.len(), 2);
+
+        // What is no HTTP at all.
+        let mut raw = TcpStream::connect(server.addr).await.expect("connects");
+        raw.write_all(b"\x16\x03\x01 hello\r\n\r\n")
+            .await
+            .expect("sends");
+        let mut said = Vec::new();
+        raw.read_to_end(&mut said).await.expect("it hangs up");
+        assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 400"));
+        server.shutdown().await;
+    }
+}

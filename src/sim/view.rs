@@ -1,0 +1,113 @@
+//! Sessions and commands as seen from outside: owned copies, with wall-clock times.
+
+use super::endpoint::code::Code;
+use super::endpoint::order::{Order, Yield};
+use super::organisation::Shown;
+use super::session::{Phase, Session, Status};
+use super::world::Refusal;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+#[derive(Debug, Clone)]
+pub struct SessionView {
+    pub id: String,
+    pub device: u64,
+    pub status: Status,
+    pub commands: u64,
+    pub created: Timestamp,
+    /// What is known once the sensor has checked in.
+    pub checked_in: Option<CheckedIn>,
+    /// When something will next change.
+    pub next_change: Option<Instant>,
+}
+
+#[derive(Debug, Clone)]
+pub struct CheckedIn {
+    pub at: Timestamp,
+    pub cwd: String,
+    pub drives: Vec<String>,
+    pub supported: Vec<&'static str>,
+}
+
+#[derive(Debug, Clone)]
+pub struct CommandView {
+    pub id: u64,
+    pub order: Order,
+    pub stage: Stage,
+    pub created: Timestamp,
+    pub file: Option<String>,
+    /// When the world began, for the times within results.
+    pub origin: Timestamp,
+    /// When something about it, or about those before it, will next change; none once it has ended.
+    pub next_change: Option<Instant>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Stage {
+    Pending,
+    Running,
+    Cancelled {
+        at: Timestamp,
+    },
+    Ended {
+        at: Timestamp,
+        outcome: Result<Yield, Code>,
+    },
+}
+
+impl CommandView {
+    /// The wall clock at so many milliseconds since the world began.
+    pub fn moment(&self, milliseconds: i64) -> Timestamp {
+        let offset = SignedDuration::from_millis(milliseconds);
+        self.origin.saturating_add(offset).unwrap_or(self.origin)
+    }
+}
+
+impl Shown<'_> {
+    pub(super) fn session(&self, session: &Session) -> SessionView {
+        let checked_in = match (session.status, session.check_in, self.device) {
+            (Status::Active, Some(at), Some(device)) => Some(CheckedIn {
+                at: self.at(at),
+                cwd: device.endpoint.cwd.clone(),
+                drives: device.endpoint.drives.clone(),
+                supported: device.endpoint.supported(),
+            }),
+            _ => None,
+        };
+        SessionView {
+            id: session.id(),
+            device: session.device,
+            status: session.status,
+            commands: session.commands.len() as u64,
+            created: self.at(session.opened),
+            checked_in,
+            next_change: session.next_change(),
+        }
+    }
+
+    pub(super) fn command(&self, session: &Session, number: u64) -> Result<CommandView, Refusal> {
+        let issued = usize::try_from(number)
+            .ok()
+            .and_then(|index| session.commands.get(index))
+            .ok_or_else(|| Refusal::NotFound(format!("command {number}")))?;
+        let stage = match &issued.phase {
+            Phase::Pending => Stage::Pending,
+            Phase::Running { .. } => Stage::Running,
+            Phase::Cancelled { at } => Stage::Cancelled { at: self.at(*at) },
+            Phase::Ended { at, outcome } => Stage::Ended {
+                at: self.at(*at),
+                outcome: outcome.clone(),
+            },
+        };
+        let is_open = matches!(stage, Stage::Pending | Stage::Running);
+        Ok(CommandView {
+            id: number,
+            order: issued.order.clone(),
+            stage,
+            created: self.at(issued.posted),
+            file: issued.file.clone(),
+            origin: self.wall,
+            next_change: session.next_change().filter(|_| is_open),
+        })
+    }
+}

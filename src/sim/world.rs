@@ -1,0 +1,293 @@
+//! A simulated organisation: devices, sessions, and the books. One handle, many doors.
+//!
+//! Time is tokio's, so that it also runs on a paused clock; every call first lets happen what is due.
+//! No background task and no sleeping: who waits asks when something will change.
+
+use super::books::Books;
+use super::device::SimDevice;
+use super::endpoint::content::Clip;
+use super::endpoint::order::Order;
+use super::organisation::{Organisation, Shown, Times};
+use super::session::{Session, Status};
+use super::store::Stored;
+use super::view::{CommandView, SessionView};
+use crate::clock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How fast and how roomy the organisation is.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// From the request for a session to the sensor's check-in.
+    pub check_in: Duration,
+    /// What any command takes on the endpoint.
+    pub command: Duration,
+    pub max_sessions: usize,
+    pub max_commands: usize,
+    /// Scheme and host that signed content addresses begin with.
+    pub content_base: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            check_in: Duration::from_millis(100),
+            command: Duration::from_millis(10),
+            max_sessions: 100,
+            max_commands: 250,
+            content_base: "http://content.sim.invalid".to_owned(),
+        }
+    }
+}
+
+/// Why the service says no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("{0} not found")]
+    NotFound(String),
+    #[error("session limit reached")]
+    SessionLimit,
+    #[error("Live Response is disabled for device {0}")]
+    LiveResponseOff(u64),
+    #[error("session {0} is not active")]
+    NotActive(String),
+    #[error("command limit of session {0} reached")]
+    CommandLimit(String),
+    #[error("command not supported by the sensor: {0}")]
+    Unsupported(&'static str),
+    #[error("signed address expired or unknown")]
+    BadTicket,
+}
+
+/// A session as opened, and whether it was there before.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    pub session: SessionView,
+    pub existed: bool,
+}
+
+#[derive(Clone)]
+pub struct World {
+    token: Arc<str>,
+    organisation: Arc<Mutex<Organisation>>,
+}
+
+/// What a simulated organisation is called.
+const ORG_KEY: &str = "SIMULATED";
+
+impl World {
+    pub fn new(devices: Vec<SimDevice>) -> Self {
+        Self::with(devices, Settings::default())
+    }
+
+    pub fn with(devices: Vec<SimDevice>, settings: Settings) -> Self {
+        let token = format!("{}/{}", clock::nonce(24), clock::nonce(10)).to_uppercase();
+        Self {
+            token: token.into(),
+            organisation: Arc::new(Mutex::new(Organisation::new(devices, settings))),
+        }
+    }
+
+    /// What `X-Auth-Token` must hold: `SECRET/ID`.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The same for every simulator, so that a plan made against one fits the next.
+    pub fn org_key(&self) -> &'static str {
+        ORG_KEY
+    }
+
+    /// Everything that happened until now.
+    pub fn books(&self) -> Books {
+        let mut org = self.lock();
+        org.advance_all(Instant::now());
+        org.books.clone()
+    }
+
+    /// Asks for a session; one that the device already has is given again.
+    pub fn open(&self, device: u64) -> Result<Opened, Refusal> {
+        self.lock().open(device, Instant::now())
+    }
+
+    /// Shows it also for a short while after it has expired; nothing else does.
+    pub fn session(&self, id: &str) -> Result<SessionView, Refusal> {
+        let mut org = self.lock();
+        let number = org.known(id, Instant::now())?;
+        let session = org.sessions.get(&number).ok_or_else(|| gone(id))?;
+        Ok(org.shown(session.device).session(session))
+    }
+
+    /// All that are known, oldest first.
+    pub fn sessions(&self) -> Vec<SessionView> {
+        let mut org = self.lock();
+        org.advance_all(Instant::now());
+        org.sessions
+            .values()
+            .map(|s| org.shown(s.device).session(s))
+            .collect()
+    }
+
+    pub fn keep_alive(&self, id: &str) -> Result<SessionView, Refusal> {
+        self.with_session(id, |now, session, shown| {
+            if session.status == Status::Active {
+                session.keep_alive(now);
+            }
+            Ok(shown.session(session))
+        })
+    }
+
+    /// Ends a session for everybody: what is pending is cancelled, what runs goes on, the store is gone.
+    pub fn close(&self, id: &str) -> Result<(), Refusal> {
+        let mut org = self.lock();
+        let number = org.known(id, Instant::now())?;
+        if org.sessions.remove(&number).is_some_and(|s| s.is_open()) {
+            org.books.closed();
+        }
+        Ok(())
+    }
+
+    pub fn post(&self, id: &str, order: Order) -> Result<CommandView, Refusal> {
+        let limit = self.lock().settings.max_commands;
+        self.with_session(id, |now, session, shown| {
+            if session.status != Status::Active {
+                return Err(Refusal::NotActive(id.to_owned()));
+            }
+            if session.commands.len() >= limit {
+                return Err(Refusal::CommandLimit(id.to_owned()));
+            }
+            if !shown.supported().contains(&order.name()) {
+                return Err(Refusal::Unsupported(order.name()));
+            }
+            if let Order::PutFile { file_id, .. } = &order
+                && session.store.find(file_id).is_none()
+            {
+                return Err(Refusal::NotFound(format!("file {file_id}")));
+            }
+            let number = session.post(order, now);
+            shown.command(session, number)
+        })
+    }
+
+    pub fn command(&self, id: &str, number: u64) -> Result<CommandView, Refusal> {
+        self.with_session(id, |_, session, shown| shown.command(session, number))
+    }
+
+    pub fn commands(&self, id: &str) -> Result<Vec<CommandView>, Refusal> {
+        self.with_session(id, |_, session, shown| {
+            (0..session.commands.len() as u64)
+                .map(|number| shown.command(session, number))
+                .collect()
+        })
+    }
+
+    /// Takes a pending command back; on others it has no effect.
+    pub fn cancel(&self, id: &str, number: u64) -> Result<(), Refusal> {
+        self.with_session(id, |now, session, _| {
+            usize::try_from(number)
+                .ok()
+                .and_then(|index| session.commands.get_mut(index))
+                .map(|issued| issued.cancel(now))
+                .ok_or_else(|| Refusal::NotFound(format!("command {number}")))
+        })
+    }
+
+    /// Stores a file for the endpoint; the session need not be active yet.
+    pub fn upload(&self, id: &str, name: &str, clip: Clip) -> Result<Stored, Refusal> {
+        self.with_session(id, |_, session, _| Ok(session.store.upload(name, clip)))
+    }
+
+    pub fn files(&self, id: &str) -> Result<Vec<Stored>, Refusal> {
+        self.with_session(id, |_, session, _| Ok(session.store.files().to_vec()))
+    }
+
+    pub fn file(&self, id: &str, file: &str) -> Result<Stored, Refusal> {
+        self.with_session(id, |_, session, _| {
+            let found = session.store.find(file).cloned();
+            found.ok_or_else(|| Refusal::NotFound(format!("file {file}")))
+        })
+    }
+
+    pub fn remove_file(&self, id: &str, file: &str) -> Result<(), Refusal> {
+        self.with_session(id, |_, session, _| {
+            if session.store.remove(file) {
+                Ok(())
+            } else {
+                Err(Refusal::NotFound(format!("file {file}")))
+            }
+        })
+    }
+
+    /// A file's bytes, as the port gets them.
+    pub(super) fn take_content(&self, id: &str, file: &str) -> Result<Clip, Refusal> {
+        let missing = || Refusal::NotFound(format!("content of file {file}"));
+        let clip = self.file(id, file)?.clip.ok_or_else(missing)?;
+        self.lock().books.content_bytes += clip.len();
+        Ok(clip)
+    }
+
+    /// An address on the content host, good for one fetch.
+    pub(super) fn sign(&self, id: &str, file: &str) -> Result<String, Refusal> {
+        let missing = || Refusal::NotFound(format!("content of file {file}"));
+        let clip = self.file(id, file)?.clip.ok_or_else(missing)?;
+        let mut org = self.lock();
+        let path = org.tickets.mint(file, clip, Instant::now());
+        Ok(format!("{}{path}", org.settings.content_base))
+    }
+
+    pub(super) fn redeem(&self, path: &str, signature: &str) -> Result<Clip, Refusal> {
+        let mut org = self.lock();
+        let clip = org.tickets.redeem(path, signature, Instant::now());
+        let clip = clip.ok_or(Refusal::BadTicket)?;
+        org.books.content_bytes += clip.len();
+        Ok(clip)
+    }
+
+    pub(super) fn set_content_base(&self, base: String) {
+        self.lock().settings.content_base = base;
+    }
+
+    /// Writes into the books.
+    pub(super) fn note(&self, write: impl FnOnce(&mut Books)) {
+        write(&mut self.lock().books);
+    }
+
+    /// Reads the devices, with the wall clock of the world's beginning and of this moment.
+    pub(super) fn survey<T>(&self, read: impl FnOnce(&BTreeMap<u64, SimDevice>, Times) -> T) -> T {
+        let org = self.lock();
+        let times = org.times();
+        read(&org.devices, times)
+    }
+
+    fn with_session<T>(
+        &self,
+        id: &str,
+        act: impl FnOnce(Instant, &mut Session, &Shown<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let now = Instant::now();
+        let mut org = self.lock();
+        let number = org.known(id, now)?;
+        let org = &mut *org;
+        let session = org.sessions.get_mut(&number).filter(|s| s.is_open());
+        let session = session.ok_or_else(|| gone(id))?;
+        let shown = Shown {
+            origin: org.origin,
+            wall: org.wall,
+            device: org.devices.get(&session.device),
+        };
+        act(now, session, &shown)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Organisation> {
+        // A panic elsewhere leaves counters at worst, and a simulator that stops answering helps nobody.
+        self.organisation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn gone(id: &str) -> Refusal {
+    Refusal::NotFound(format!("session {id}"))
+}
