@@ -8,8 +8,10 @@
     )
 )]
 
+pub mod api;
 pub mod bundle;
 pub mod clock;
+pub mod config;
 pub mod ledger;
 pub mod live;
 pub mod model;

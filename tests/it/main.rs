@@ -1,2 +1,4 @@
+mod api_http;
 mod invalid;
 mod schema;
+mod wire_cloud_v6;
