@@ -17,6 +17,7 @@ pub mod live;
 pub mod model;
 pub mod plan;
 pub mod playbook;
+pub mod run;
 pub mod secret;
 pub mod sim;
 pub mod step;

@@ -1,4 +1,11 @@
 mod api_http;
+mod cable;
+mod engine;
+mod engine_faults;
+mod faulty;
 mod invalid;
+mod rig;
 mod schema;
+mod sound;
+mod wire;
 mod wire_cloud_v6;

@@ -1,0 +1,365 @@
+//! One step on one device: its guards, its items, its attempts.
+
+use super::job::Job;
+use super::link::{Link, Now};
+use super::retry::{self, Exposure, Next};
+use crate::clock;
+use crate::model::device::Device;
+use crate::model::effect::Reached;
+use crate::model::event::EventKind;
+use crate::model::outcome::{Cause, Outcome};
+use crate::model::row::Row;
+use crate::playbook::Step;
+use crate::playbook::modifier::ForEach;
+use crate::step::StepKind;
+use crate::step::cx::{StepCx, Stop};
+use crate::template::{Scope, TemplateError};
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How a step ended on one device, with what it found.
+pub(super) struct StepEnd {
+    pub(super) outcome: Outcome,
+    pub(super) attempts: u32,
+    started: Timestamp,
+    ended: Timestamp,
+    rows: Vec<Row>,
+    raw: Vec<Vec<u8>>,
+    result: Value,
+}
+
+impl StepEnd {
+    pub(super) fn skipped(step: &Step, cause: Cause) -> Self {
+        Self::new(Outcome::Skipped { cause }, step.kind.empty_result())
+    }
+
+    fn failed(step: &Step, error: TemplateError) -> Self {
+        let cause = Cause::Template {
+            message: error.message,
+        };
+        Self::new(Outcome::Failed { cause }, step.kind.empty_result())
+    }
+
+    fn new(outcome: Outcome, result: Value) -> Self {
+        let now = clock::now();
+        Self {
+            outcome,
+            attempts: 0,
+            started: now,
+            ended: now,
+            rows: Vec::new(),
+            raw: Vec::new(),
+            result,
+        }
+    }
+
+    /// Lets later steps see the result, also of a step that was skipped or failed.
+    pub(super) fn publish(&self, step: &Step, scope: &mut Scope) {
+        if let (StepKind::Set(_), Value::Object(values), Outcome::Done) =
+            (&step.kind, &self.result, &self.outcome)
+        {
+            let mut values = values.clone();
+            values.remove(ITEMS);
+            scope.extend_json("vars", &values);
+        }
+        if let Some(name) = &step.register {
+            let mut result = self.result.clone();
+            if let Value::Object(fields) = &mut result {
+                fields.insert("status".into(), self.outcome.word().into());
+            }
+            scope.set_json(name, &result);
+        }
+    }
+
+    /// Ends as this, if that is worse.
+    fn worsen(&mut self, outcome: Outcome) {
+        if rank(&outcome) > rank(&self.outcome) {
+            self.outcome = outcome;
+        }
+    }
+
+    /// The step's part of `outcome.json`.
+    pub(super) fn entry(&self, step: &Step) -> Value {
+        json!({
+            "step_id": step.id, "name": step.label, "action": step.kind.spec().key,
+            "outcome": self.outcome.word(), "cause": self.outcome.cause(),
+            "reason": self.outcome.cause().map(Cause::summary),
+            "attempts": self.attempts, "started": self.started, "ended": self.ended,
+        })
+    }
+
+    /// The step's own file: how it ended, what was found, and the answers as they came.
+    pub(super) fn file(&self, entry: &Value) -> StepFile {
+        StepFile {
+            end: entry.clone(),
+            rows: self.rows.clone(),
+            raw: self.raw.iter().map(|body| verbatim(body)).collect(),
+        }
+    }
+}
+
+/// The field of a result that holds one result for each item of `for_each`.
+const ITEMS: &str = "results";
+
+/// What `data/steps/<nn>-<step>.json` holds.
+#[derive(serde::Serialize)]
+pub(super) struct StepFile {
+    end: Value,
+    raw: Vec<Box<RawValue>>,
+    rows: Vec<Row>,
+}
+
+/// A body that is JSON stays as it is; anything else becomes a string.
+fn verbatim(body: &[u8]) -> Box<RawValue> {
+    let text = String::from_utf8_lossy(body).into_owned();
+    RawValue::from_string(text).unwrap_or_else(|_| {
+        serde_json::value::to_raw_value(&String::from_utf8_lossy(body)).expect("a string is JSON")
+    })
+}
+
+/// Runs a step to its outcome.
+pub(super) async fn run(
+    link: &mut Link,
+    job: &Job,
+    device: &Device,
+    step: &Step,
+    scope: &Scope,
+) -> StepEnd {
+    if !step.is_for(device.os) {
+        return StepEnd::skipped(
+            step,
+            Cause::OtherOs {
+                os: device.os.to_string(),
+            },
+        );
+    }
+    let Some(for_each) = &step.for_each else {
+        return guarded(link, job, device, step, scope).await;
+    };
+    match items(for_each, scope) {
+        Ok(items) => over(link, job, device, step, scope, items).await,
+        Err(error) => StepEnd::failed(step, error),
+    }
+}
+
+fn items(for_each: &ForEach, scope: &Scope) -> Result<Vec<Value>, TemplateError> {
+    match for_each {
+        ForEach::List(templates) => templates
+            .iter()
+            .map(|template| template.json(scope))
+            .collect(),
+        ForEach::Expr(expression) => expression.list(scope),
+    }
+}
+
+/// Runs the action for each item in turn. The whole ends as the worst of its items.
+async fn over(
+    link: &mut Link,
+    job: &Job,
+    device: &Device,
+    step: &Step,
+    scope: &Scope,
+    items: Vec<Value>,
+) -> StepEnd {
+    let mut whole = StepEnd::skipped(step, Cause::WhenFalse);
+    let mut results = Vec::with_capacity(items.len());
+    for (position, item) in items.iter().enumerate() {
+        if !may_go_on(job) {
+            // Unless what has run already weighs more.
+            let cause = stopped(job);
+            whole.worsen(Outcome::Failed { cause });
+            break;
+        }
+        let mut inner = scope.clone();
+        inner.set_json("item", item);
+        let end = guarded(link, job, device, step, &inner).await;
+        let mut result = end.result;
+        if let (StepKind::Set(_), Value::Object(whole), Value::Object(values)) =
+            (&step.kind, &mut whole.result, &result)
+        {
+            // Each item sets the variables again; the last one stays.
+            whole.extend(values.clone());
+        }
+        if let Value::Object(fields) = &mut result {
+            fields.insert("item".into(), item.clone());
+            fields.insert("status".into(), end.outcome.word().into());
+        }
+        results.push(result);
+        whole.rows.extend(end.rows);
+        whole.raw.extend(end.raw);
+        whole.attempts = whole.attempts.max(end.attempts);
+        if position == 0 {
+            whole.outcome = end.outcome;
+        } else {
+            whole.worsen(end.outcome);
+        }
+    }
+    if let Value::Object(fields) = &mut whole.result {
+        fields.insert(ITEMS.into(), results.into());
+    }
+    whole.ended = clock::now();
+    whole
+}
+
+const fn rank(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Skipped { .. } => 0,
+        Outcome::Done => 1,
+        Outcome::Failed { .. } => 2,
+        Outcome::Unknown { .. } => 3,
+    }
+}
+
+async fn guarded(
+    link: &mut Link,
+    job: &Job,
+    device: &Device,
+    step: &Step,
+    scope: &Scope,
+) -> StepEnd {
+    match step.when.as_ref().map_or(Ok(true), |when| when.test(scope)) {
+        Ok(true) => attempts(link, job, device, step, scope).await,
+        Ok(false) => StepEnd::skipped(step, Cause::WhenFalse),
+        Err(error) => StepEnd::failed(step, error),
+    }
+}
+
+async fn attempts(
+    link: &mut Link,
+    job: &Job,
+    device: &Device,
+    step: &Step,
+    scope: &Scope,
+) -> StepEnd {
+    let timeout = match step.timeout.resolve(scope) {
+        Ok(timeout) => timeout.get(),
+        Err(error) => return StepEnd::failed(step, error),
+    };
+    let started = clock::now();
+    let mut attempt = 0;
+    let mut lost = 0;
+    loop {
+        attempt += 1;
+        link.now = Now::new(step.id.clone(), attempt, Instant::now() + timeout);
+        link.note(EventKind::StepStarted {
+            device: device.id,
+            step: step.id.clone(),
+            attempt,
+        })
+        .await;
+        let mut rows = Vec::new();
+        let ran = match link.hold.ensure().await {
+            Ok(()) => {
+                // Waiting for another session is not the endpoint's time.
+                link.now.deadline = Instant::now() + timeout;
+                let mut cx = StepCx {
+                    device,
+                    scope,
+                    hands: &mut *link,
+                    rows: &mut rows,
+                };
+                step.kind.run(&mut cx).await
+            }
+            Err(cause) => Err(Stop::Failed(cause)),
+        };
+        let (outcome, result) = match ran {
+            Ok(result) => (Outcome::Done, result),
+            Err(Stop::Skipped(cause)) => (Outcome::Skipped { cause }, step.kind.empty_result()),
+            Err(Stop::Failed(cause)) => match next(link, step, attempt - lost, &cause) {
+                Follow::Elsewhere if may_go_on(job) => {
+                    lost += 1;
+                    retried(link, device, step, attempt, cause, Duration::ZERO).await;
+                    continue;
+                }
+                Follow::Is(Next::Again { after }) if may_go_on(job) => {
+                    retried(link, device, step, attempt, cause, after).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(after) => {}
+                        () = job.cancel.draining() => {}
+                    }
+                    continue;
+                }
+                Follow::Elsewhere | Follow::Is(Next::Again { .. } | Next::Fail) => {
+                    (Outcome::Failed { cause }, step.kind.empty_result())
+                }
+                Follow::Is(Next::Unknown) => (Outcome::Unknown { cause }, step.kind.empty_result()),
+            },
+        };
+        let raw = std::mem::take(&mut link.now.raw);
+        return StepEnd {
+            outcome,
+            attempts: attempt,
+            started,
+            ended: clock::now(),
+            rows,
+            raw,
+            result,
+        };
+    }
+}
+
+/// What follows a failed attempt.
+enum Follow {
+    Is(Next),
+    /// The same again in a new session, which is nothing that the author's tries are for.
+    Elsewhere,
+}
+
+fn next(link: &Link, step: &Step, attempt: u32, cause: &Cause) -> Follow {
+    let exposure = link.now.exposure;
+    if *cause == Cause::SessionLost {
+        let nothing_came_of_it = match exposure {
+            Exposure::None => true,
+            Exposure::Failed { reached, .. } => reached == Reached::No,
+            Exposure::Spent => false,
+        };
+        if nothing_came_of_it {
+            return if link.hold.can_reopen() {
+                Follow::Elsewhere
+            } else {
+                Follow::Is(Next::Fail)
+            };
+        }
+    }
+    Follow::Is(retry::next(
+        &step.retry,
+        attempt,
+        cause,
+        exposure,
+        clock::fraction(),
+    ))
+}
+
+/// Nothing new begins once the run is stopped for good, or cannot be written down.
+fn may_go_on(job: &Job) -> bool {
+    !job.cancel.is_draining() && !job.ledger.is_broken()
+}
+
+fn stopped(job: &Job) -> Cause {
+    if job.ledger.is_broken() {
+        Cause::Journal
+    } else {
+        Cause::Interrupted
+    }
+}
+
+async fn retried(
+    link: &Link,
+    device: &Device,
+    step: &Step,
+    attempt: u32,
+    cause: Cause,
+    after: Duration,
+) {
+    link.note(EventKind::StepRetried {
+        device: device.id,
+        step: step.id.clone(),
+        attempt,
+        cause,
+        delay_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+    })
+    .await;
+}

@@ -1,0 +1,456 @@
+//! What the engine lends to a step: the endpoint through the session we hold, the bag, the journal.
+//!
+//! One per device. Whatever is asked of the backend here has an end, by the attempt's deadline or by a stop.
+
+use super::cancel::Cancel;
+use super::hold::{Hold, PATIENCE};
+use super::job::Job;
+use super::retry::{Exposure, Fate};
+use crate::bundle::store::Bag;
+use crate::clock;
+use crate::live::{Answer, Buffer};
+use crate::model::command::{Command, Reply};
+use crate::model::device::Device;
+use crate::model::effect::{Effect, Reached};
+use crate::model::event::{EventKind, OnError};
+use crate::model::id::{CommandId, FileId, SessionId, StepId};
+use crate::model::outcome::{Cause, Outcome, whole_seconds};
+use crate::model::row::{FileState, Finding, StoredFile};
+use crate::step::cx::{Fetched, Hands};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::Timestamp;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// A session ends its own waiting at the deadline, and knows best why; this much later we no longer ask it.
+const SLACK: Duration = Duration::from_secs(2);
+/// How long taking a command back may take.
+const TAKE_BACK: Duration = Duration::from_secs(10);
+
+pub(super) struct Link {
+    job: Arc<Job>,
+    device: Device,
+    /// Gone only while the bag is being sealed.
+    pub(super) bag: Option<Arc<Bag>>,
+    /// Held while the disk works on the bag, also when nobody waits for it any more.
+    disk: Arc<Mutex<()>>,
+    pub(super) hold: Hold,
+    /// The attempt under way.
+    pub(super) now: Now,
+    /// What is known of the commands of the step under way that must not run twice.
+    pub(super) fate: Fate,
+}
+
+/// The attempt under way: whose it is, until when, and what it has done.
+pub(super) struct Now {
+    pub(super) step: StepId,
+    pub(super) attempt: u32,
+    pub(super) deadline: Instant,
+    pub(super) exposure: Exposure,
+    /// Bodies of the answers, for the step's file.
+    pub(super) raw: Vec<Vec<u8>>,
+}
+
+impl Now {
+    pub(super) fn new(step: StepId, attempt: u32, deadline: Instant) -> Self {
+        Self {
+            step,
+            attempt,
+            deadline,
+            exposure: Exposure::None,
+            raw: Vec::new(),
+        }
+    }
+}
+
+impl Link {
+    pub(super) fn new(job: Arc<Job>, device: Device, bag: Bag) -> Self {
+        let now = Now::new(StepId::from(""), 0, Instant::now());
+        Self {
+            hold: Hold::new(Arc::clone(&job), device.clone()),
+            job,
+            device,
+            bag: Some(Arc::new(bag)),
+            disk: Arc::default(),
+            now,
+            fate: Fate::Untouched,
+        }
+    }
+
+    pub(super) fn bag(&self) -> Result<Arc<Bag>, Cause> {
+        self.bag.clone().ok_or_else(no_bag)
+    }
+
+    /// Works on the bag beside the async threads.
+    pub(super) async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Cause> {
+        let turn = Arc::clone(&self.disk).lock_owned().await;
+        blocking(move || {
+            let done = work();
+            drop(turn);
+            done
+        })
+        .await
+    }
+
+    /// Takes the bag, when nobody works on it any more.
+    pub(super) async fn take_bag(&mut self) -> Result<Bag, Cause> {
+        let _turn = self.disk.lock().await;
+        let bag = self.bag.take().and_then(Arc::into_inner);
+        bag.ok_or_else(no_bag)
+    }
+
+    /// Says of a step that was cut short what is known of it: a command that must not run twice and whose
+    /// end nobody heard may have run.
+    pub(super) async fn settle(&mut self) -> Option<Outcome> {
+        let cause = Cause::Interrupted;
+        let outcome = match std::mem::take(&mut self.fate) {
+            Fate::Untouched => return None,
+            Fate::Ran => Outcome::Failed { cause },
+            Fate::InDoubt => Outcome::Unknown { cause },
+        };
+        self.note(EventKind::StepFinished {
+            device: self.device.id,
+            step: self.now.step.clone(),
+            outcome: outcome.clone(),
+            attempts: self.now.attempt,
+            on_error: OnError::Fail,
+        })
+        .await;
+        Some(outcome)
+    }
+
+    /// Records what need not be waited for; a broken journal shows at the next permit.
+    pub(super) async fn note(&self, event: EventKind) {
+        let _ = self.job.ledger.record(event).await;
+    }
+
+    async fn send(&mut self, command: &Command, effect: Effect) -> Result<Reply, Cause> {
+        let begun = Instant::now();
+        self.hold.roll_over().await?;
+        self.permit(command, effect).await?;
+        let before = self.fate;
+        if effect == Effect::Once {
+            self.fate = Fate::InDoubt;
+        }
+        let mut has_run = false;
+        let (result, reached) = match self.issue(command).await {
+            Ok((session, id)) => {
+                // The clock of a command starts when the backend has it.
+                self.now.deadline += begun.elapsed();
+                let result = self.finish(command, &session, id).await;
+                has_run = result.is_ok();
+                // The backend has it, so that an answer which only concerns our asking says nothing of its fate.
+                let reached = match &result {
+                    Ok(_) => Reached::Yes,
+                    Err(Cause::CommandCancelled) => Reached::No,
+                    Err(cause) => cause.reached().max(Reached::Maybe),
+                };
+                let told = self.told(command, session, id, &result).await;
+                (result.and_then(|reply| told.map(|()| reply)), reached)
+            }
+            // A session that is gone takes nothing; one that we stopped waiting for may have taken it.
+            Err(Cause::SessionLost) => (Err(Cause::SessionLost), Reached::No),
+            Err(Cause::Interrupted) => (Err(Cause::Interrupted), Reached::Maybe),
+            Err(cause) => {
+                let reached = cause.reached();
+                (Err(cause), reached)
+            }
+        };
+        if effect == Effect::Once && reached != Reached::Maybe {
+            self.fate = if has_run { Fate::Ran } else { before };
+        }
+        let exposure = self.now.exposure;
+        self.now.exposure = if has_run {
+            exposure.done(effect)
+        } else {
+            exposure.failed(reached, effect)
+        };
+        result
+    }
+
+    /// Makes the intent of a command that may change the endpoint durable.
+    async fn permit(&mut self, command: &Command, effect: Effect) -> Result<(), Cause> {
+        let session = self.hold.current()?.session.id();
+        if effect == Effect::Read {
+            return Ok(());
+        }
+        let (device, step, command) = (self.device.id, self.now.step.clone(), command.clone());
+        self.job
+            .ledger
+            .record(EventKind::CommandPermitted {
+                device,
+                step,
+                session,
+                command,
+                effect,
+            })
+            .await
+    }
+
+    async fn issue(&mut self, command: &Command) -> Result<(SessionId, CommandId), Cause> {
+        let held = self.hold.current()?;
+        let until = Instant::now() + PATIENCE;
+        let id = bounded(&self.job.cancel, until, held.session.issue(command)).await?;
+        held.issued += 1;
+        let session = held.session.id();
+        self.note(EventKind::CommandIssued {
+            device: self.device.id,
+            step: self.now.step.clone(),
+            session: session.clone(),
+            command: id,
+            name: command.name().to_owned(),
+        })
+        .await;
+        Ok((session, id))
+    }
+
+    async fn finish(
+        &mut self,
+        command: &Command,
+        session: &SessionId,
+        id: CommandId,
+    ) -> Result<Reply, Cause> {
+        let deadline = self.now.deadline;
+        let held = self.hold.current()?;
+        debug_assert_eq!(held.session.id(), *session);
+        let finish = held.session.finish(command, id, deadline);
+        let result = bounded(&self.job.cancel, deadline, finish).await;
+        if matches!(
+            result,
+            Err(Cause::CommandTimeout { .. } | Cause::Interrupted)
+        ) {
+            // It may still wait in the queue, where taking it back helps; if it runs, nothing does.
+            drop(timeout(TAKE_BACK, held.session.cancel(id)).await);
+        }
+        result
+    }
+
+    /// Tells journal and transcript how a command ended.
+    async fn told(
+        &self,
+        command: &Command,
+        session: SessionId,
+        id: CommandId,
+        result: &Result<Reply, Cause>,
+    ) -> Result<(), Cause> {
+        let cause = result.as_ref().err();
+        let entry = json!({
+            "t": clock::now(), "step_id": self.now.step, "attempt": self.now.attempt, "session": session,
+            "command_id": id, "command": command, "cause": cause,
+            "answer": result.as_ref().ok().map(|reply| reply.result.brief()),
+        });
+        self.note(EventKind::CommandEnded {
+            device: self.device.id,
+            session,
+            command: id,
+            cause: cause.cloned(),
+        })
+        .await;
+        self.bag()?.transcript(&entry).map_err(Cause::from)
+    }
+
+    /// Lets go of a session that was lost, so that the next step gets another.
+    async fn noticing_loss<T>(&mut self, result: Result<T, Cause>) -> Result<T, Cause> {
+        if matches!(result, Err(Cause::SessionLost)) {
+            self.hold.close().await;
+        }
+        result
+    }
+
+    async fn small(&mut self, file: &FileId, limit: usize) -> Result<Vec<u8>, Cause> {
+        let (cancel, deadline) = (&self.job.cancel, self.now.deadline);
+        let session = &mut self.hold.current()?.session;
+        let announced = bounded(cancel, deadline, session.announced(file)).await?;
+        let mut buffer = Buffer {
+            bytes: Vec::new(),
+            limit,
+        };
+        let content = session.content(file, &mut buffer, deadline);
+        let received = bounded(cancel, deadline, content).await?;
+        match announced {
+            Some(announced) if announced != received => Err(Cause::SizeMismatch {
+                announced,
+                received,
+            }),
+            _ => Ok(buffer.bytes),
+        }
+    }
+
+    async fn fetch(&mut self, fetched: &Fetched<'_>) -> Result<StoredFile, Cause> {
+        let started = clock::now();
+        let bag = self.bag()?;
+        let (cancel, deadline) = (&self.job.cancel, self.now.deadline);
+        let session = &mut self.hold.current()?.session;
+        let announced = bounded(cancel, deadline, session.announced(fetched.file)).await?;
+        if let (Some(limit), Some(announced)) = (fetched.limit, announced)
+            && announced > limit
+        {
+            return Err(Cause::TooLarge { limit });
+        }
+        let mut sink = bag.file(fetched.save_as, self.device.os)?;
+        let content = session.content(fetched.file, &mut sink, deadline);
+        let result = bounded(cancel, deadline, content).await;
+        let result = result.and_then(|received| match announced {
+            Some(announced) if announced != received => Err(Cause::SizeMismatch {
+                announced,
+                received,
+            }),
+            _ => Ok(()),
+        });
+        let state = if result.is_ok() {
+            FileState::Complete
+        } else {
+            FileState::Partial
+        };
+        let stored = self.on_disk(move || sink.finish(state)).await??;
+        let file = self.entry(
+            fetched,
+            announced,
+            stored,
+            started,
+            state,
+            result.as_ref().err(),
+        );
+        bag.index(&file)?;
+        self.note(EventKind::FileStored {
+            device: self.device.id,
+            step: self.now.step.clone(),
+            path: file.stored_path.clone(),
+            size: file.size_received,
+            sha256: file.sha256.clone(),
+            state,
+        })
+        .await;
+        result.map(|()| file)
+    }
+
+    fn entry(
+        &self,
+        fetched: &Fetched<'_>,
+        announced: Option<u64>,
+        stored: crate::bundle::store::StoredContent,
+        started: Timestamp,
+        state: FileState,
+        cause: Option<&Cause>,
+    ) -> StoredFile {
+        StoredFile {
+            original_path: fetched.path.clone(),
+            original_path_b64: fetched.path.exact().map(|bytes| BASE64.encode(bytes)),
+            stored_path: stored.stored_path,
+            step_id: self.now.step.clone(),
+            size_announced: announced,
+            size_received: stored.size,
+            sha256: stored.sha256,
+            times: serde_json::Value::Null,
+            attributes: Vec::new(),
+            command_id: fetched.reply.command,
+            file_id: fetched.file.clone(),
+            started,
+            ended: clock::now(),
+            attempts: self.now.attempt,
+            state,
+            cause: cause.cloned(),
+        }
+    }
+}
+
+impl Hands for Link {
+    fn command(&mut self, command: Command, effect: Effect) -> Answer<'_, Reply> {
+        Box::pin(async move {
+            let result = self.send(&command, effect).await;
+            if let Ok(reply) = &result {
+                self.now.raw.push(reply.raw.clone());
+            }
+            self.noticing_loss(result).await
+        })
+    }
+
+    fn store<'a>(&'a mut self, fetched: Fetched<'a>) -> Answer<'a, StoredFile> {
+        Box::pin(async move {
+            let result = self.fetch(&fetched).await;
+            self.noticing_loss(result).await
+        })
+    }
+
+    fn read<'a>(&'a mut self, file: &'a FileId, limit: usize) -> Answer<'a, Vec<u8>> {
+        Box::pin(async move {
+            let result = self.small(file, limit).await;
+            self.noticing_loss(result).await
+        })
+    }
+
+    fn finding(&mut self, finding: Finding) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let (device, step) = (self.device.id, self.now.step.clone());
+            let title = finding.title.raw().to_owned();
+            self.job
+                .ledger
+                .record(EventKind::FindingMade {
+                    device,
+                    step,
+                    severity: finding.severity,
+                    title,
+                })
+                .await
+        })
+    }
+
+    fn left_behind(&mut self, path: String) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let (device, step) = (self.device.id, self.now.step.clone());
+            self.job
+                .ledger
+                .record(EventKind::LeftBehind { device, step, path })
+                .await
+        })
+    }
+
+    fn extend(&mut self, by: Duration) {
+        self.now.deadline = self.now.deadline.max(Instant::now() + by);
+    }
+
+    fn nonce(&self) -> String {
+        format!("{}-{}", self.job.run_id.short(), clock::nonce(8))
+    }
+}
+
+/// Waits for what is asked of the backend, but not for ever, nor beyond the grace of a stop.
+async fn bounded<T>(
+    cancel: &Cancel,
+    deadline: Instant,
+    asked: impl Future<Output = Result<T, Cause>>,
+) -> Result<T, Cause> {
+    let begun = Instant::now();
+    tokio::select! {
+        biased;
+        answer = asked => answer,
+        () = cancel.grace_over() => Err(Cause::Interrupted),
+        () = sleep_until(deadline + SLACK) => Err(Cause::CommandTimeout {
+            seconds: whole_seconds(deadline.saturating_duration_since(begun)),
+        }),
+    }
+}
+
+/// Runs what waits for the disk beside the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Cause> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Cause::Internal {
+            detail: error.to_string(),
+        })
+}
+
+pub(super) fn no_bag() -> Cause {
+    Cause::Internal {
+        detail: "the bag was sealed while a step was running".into(),
+    }
+}

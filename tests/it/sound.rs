@@ -1,0 +1,198 @@
+//! What holds after every run, whatever went wrong in it: journal, bags and the world's books agree.
+
+use crate::rig::Ended;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use sortie::model::command::Command;
+use sortie::model::effect::Effect;
+use sortie::model::event::EventKind;
+use sortie::model::id::DeviceId;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+impl Ended {
+    /// Every invariant of a run that could write its journal; all sessions are closed.
+    pub(crate) fn sound(&self) -> &Self {
+        self.sound_with_open(0)
+    }
+
+    /// As [`Self::sound`], with so many sessions that nobody could close.
+    pub(crate) fn sound_with_open(&self, open: u64) -> &Self {
+        assert_eq!(self.written, Ok(()));
+        assert_eq!(
+            self.live, self.state,
+            "the ledger remembers what is on disk"
+        );
+        let mut events: BTreeMap<DeviceId, Vec<&EventKind>> = BTreeMap::new();
+        for event in &self.events {
+            if let Some(device) = event.ev.device() {
+                events.entry(device).or_default().push(&event.ev);
+            }
+        }
+        for id in &self.ids {
+            self.device_is_accounted_for(*id, &events[id]);
+        }
+        let left = fs::read_dir(self.path.join("work")).expect("it is there");
+        assert_eq!(left.count(), 0, "no bag is left under construction");
+        self.permitted().sessions(open)
+    }
+
+    /// Sessions are closed, and were never more than allowed.
+    pub(crate) fn sessions(&self, open: u64) -> &Self {
+        let books = self.world.books();
+        assert_eq!(
+            books.sessions_open + books.sessions_leaked,
+            open,
+            "{books:?}"
+        );
+        assert!(books.max_concurrent_sessions <= self.max_sessions as u64 + open);
+        assert!(
+            books.unknown_routes.is_empty(),
+            "{:?}",
+            books.unknown_routes
+        );
+        assert_eq!(books.credentials_leaked, 0);
+        self
+    }
+
+    /// Whatever changed an endpoint was written down before, once for each time.
+    pub(crate) fn permitted(&self) -> &Self {
+        let mut permits: BTreeMap<(u64, &str, String), u64> = BTreeMap::new();
+        let mut outstanding: BTreeMap<DeviceId, u64> = BTreeMap::new();
+        for event in &self.events {
+            match &event.ev {
+                EventKind::CommandPermitted {
+                    device,
+                    command,
+                    effect,
+                    ..
+                } => {
+                    assert_ne!(*effect, Effect::Read);
+                    let key = (device.0, command.name(), what(command));
+                    *permits.entry(key).or_default() += 1;
+                    *outstanding.entry(*device).or_default() += 1;
+                }
+                EventKind::CommandIssued { device, name, .. } if name == "delete file" => {
+                    let before = outstanding.entry(*device).or_default();
+                    assert!(*before > 0, "issued without a permit");
+                    *before -= 1;
+                }
+                _ => {}
+            }
+        }
+        let mut done: BTreeMap<(u64, &str, String), u64> = BTreeMap::new();
+        for change in self.world.books().changes {
+            *done
+                .entry((change.device, change.command, change.what))
+                .or_default() += 1;
+        }
+        for (change, times) in done {
+            // What an author calls a read needs no permit.
+            let permitted = permits.get(&change).copied().unwrap_or(0);
+            let is_read = change.1 == "create process" && permitted == 0;
+            assert!(is_read || times <= permitted, "{change:?} {times} times");
+        }
+        self
+    }
+
+    fn device_is_accounted_for(&self, id: DeviceId, events: &[&EventKind]) {
+        let count =
+            |wanted: fn(&EventKind) -> bool| events.iter().filter(|event| wanted(event)).count();
+        assert_eq!(
+            count(|e| matches!(e, EventKind::DeviceEnded { .. })),
+            1,
+            "{id}"
+        );
+        assert_eq!(
+            count(|e| matches!(e, EventKind::BagSealed { .. })),
+            1,
+            "{id}"
+        );
+        assert_eq!(
+            count(|e| matches!(e, EventKind::BagPublished { .. })),
+            1,
+            "{id}"
+        );
+        assert_eq!(
+            count(|e| matches!(e, EventKind::SessionGranted { .. })),
+            count(|e| matches!(e, EventKind::SessionEnded { .. })),
+            "every session of {id} has an end"
+        );
+        let bag = self.bag(id);
+        let tags = manifest(&bag, "tagmanifest-sha256.txt");
+        let record = self.state.device(id).expect("it was planned");
+        assert_eq!(record.bag_sha256, Some(tags));
+        manifest(&bag, "manifest-sha256.txt");
+        self.outcome_tells_the_journal(id);
+    }
+
+    /// `outcome.json`, the bag's own word and the journal say the same.
+    fn outcome_tells_the_journal(&self, id: DeviceId) {
+        let record = self.state.device(id).expect("it was planned");
+        let (state, reason) = record.state().expect("it has ended");
+        let outcome = self.json(id, "data/outcome.json");
+        assert_eq!(outcome["state"], state.as_str(), "{id}");
+        let reason = reason.map_or(Value::Null, |reason| reason.summary().into());
+        assert_eq!(outcome["reason"], reason, "{id}");
+        assert_eq!(
+            outcome["left_behind"],
+            serde_json::json!(record.left_behind)
+        );
+        let info = fs::read_to_string(self.bag(id).join("bag-info.txt")).expect("it is there");
+        assert!(
+            info.contains(&format!("Sortie-Outcome: {state}\n")),
+            "{info}"
+        );
+        let told: Vec<_> = outcome["steps"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|step| {
+                (
+                    step["step_id"].clone(),
+                    step["outcome"].clone(),
+                    step["cause"].clone(),
+                )
+            })
+            .collect();
+        let journal: Vec<_> = record
+            .steps
+            .iter()
+            .map(|step| {
+                let cause = serde_json::json!(step.outcome.cause());
+                (step.step.as_str().into(), step.outcome.word().into(), cause)
+            })
+            .collect();
+        assert_eq!(told, journal, "{id}");
+    }
+}
+
+fn what(command: &Command) -> String {
+    match command {
+        Command::DeleteFile { path } => path.clone(),
+        Command::CreateProcess { command_line, .. } => command_line.clone(),
+        other => panic!("{other:?} changes nothing"),
+    }
+}
+
+/// Checks every hash of a manifest; gives the manifest's own.
+fn manifest(bag: &Path, name: &str) -> String {
+    let text = fs::read_to_string(bag.join(name)).expect("it is there");
+    for line in text.lines() {
+        let (hash, path) = line.split_once("  ").expect("two columns");
+        let bytes = fs::read(bag.join(path)).expect("what is listed is there");
+        assert_eq!(sha256(&bytes), hash, "{path}");
+    }
+    sha256(text.as_bytes())
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").expect("text grows");
+            hex
+        })
+}
