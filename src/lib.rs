@@ -1,5 +1,4 @@
-//! Runs Live Response playbooks on many devices at once.
-
+#![doc = include_str!("ARCHITECTURE.md")]
 #![cfg_attr(
     test,
     allow(
@@ -8,20 +7,34 @@
     )
 )]
 
-pub mod api;
-pub mod bundle;
+// In reading order, lowest row first; `tests/it/tidy.rs` holds who may use whom.
 pub mod clock;
-pub mod config;
-pub mod ledger;
-pub mod live;
-pub mod model;
-pub mod plan;
-pub mod playbook;
-pub mod run;
 pub mod secret;
-pub mod sim;
+pub mod text;
+
+pub mod config;
+pub mod model;
+
+pub mod live;
+pub mod template;
+pub mod wire;
+
 pub mod step;
 pub mod target;
-pub mod template;
-pub mod text;
-pub mod wire;
+
+pub mod playbook;
+
+pub mod plan;
+
+pub mod bundle;
+
+pub mod ledger;
+
+pub mod run;
+
+pub mod api;
+pub mod report;
+pub mod sim;
+pub mod ui;
+
+pub mod cli;

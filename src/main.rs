@@ -1,3 +1,5 @@
-//! The `sortie` program.
+//! The `sortie` program: hands over to [`sortie::cli`], and reports the exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    sortie::cli::main()
+}

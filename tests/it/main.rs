@@ -4,6 +4,8 @@ mod engine;
 mod engine_faults;
 mod faulty;
 mod invalid;
+mod plan_forms;
+mod repository;
 mod rig;
 mod schema;
 mod sound;

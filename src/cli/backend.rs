@@ -1,0 +1,140 @@
+//! Who answers: the cloud that the credentials name, or a simulator made for this run.
+
+use super::Failure;
+use super::exit::Exit;
+use super::options::Scope;
+use super::output::Output;
+use crate::api::{self, ApiFleet, Behind};
+use crate::config::credentials::{self, CredentialsError, Endpoint, Profile, Sources};
+use crate::model::outcome::Cause;
+use crate::secret::Secret;
+use crate::sim::fleet::{Wanted, fleet};
+use crate::sim::server::{Server, serve};
+use crate::sim::world::World;
+use crate::target::{Selector, Targets};
+use crate::text::escape::Escaped;
+use crate::text::words::Count;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// The same devices each time, so that a plan made against one simulator fits the next.
+const SEED: u64 = 7;
+
+/// A way to devices, and the simulator behind it where there is one.
+pub(super) struct Backend {
+    pub(super) fleet: ApiFleet,
+    pub(super) simulator: Option<Simulator>,
+}
+
+pub(super) struct Simulator {
+    world: World,
+    server: Server,
+}
+
+impl Simulator {
+    /// Stops it. What it saw and should not have seen is a bug of ours.
+    pub(super) async fn close(self) -> Result<(), Failure> {
+        let books = self.world.books();
+        self.server.shutdown().await;
+        tracing::info!(
+            sessions = books.sessions_opened,
+            at_once = books.max_concurrent_sessions,
+            commands = books.commands.values().sum::<u64>(),
+            "the simulator's books"
+        );
+        let open = books.sessions_open + books.sessions_leaked;
+        if open == 0 && books.credentials_leaked == 0 && books.unknown_routes.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "the simulator saw {} left open, {} sent to the content host, and these unknown routes: {:?}",
+            Count(open, "session"),
+            Count(books.credentials_leaked, "credential"),
+            books.unknown_routes
+        );
+        Err(Failure::new(Exit::Bug, message).hint("this is a bug in sortie; please report it"))
+    }
+}
+
+/// Connects, without sending anything yet.
+pub(super) async fn connect(scope: &Scope, targets: &Targets) -> Result<Backend, Failure> {
+    match scope.simulate {
+        Some(devices) => simulated(devices, targets).await,
+        None => real(scope),
+    }
+}
+
+fn real(scope: &Scope) -> Result<Backend, Failure> {
+    let sources = Sources {
+        credentials: scope.credentials.as_deref(),
+        profile: scope.profile.as_deref(),
+    };
+    let variable = |name: &str| std::env::var(name).ok();
+    let profile = credentials::load(sources, &variable).map_err(|error| {
+        let failure = Failure::new(Exit::Backend, Escaped(&error.to_string()).to_string());
+        match error {
+            CredentialsError::Nothing => {
+                failure.hint("to try sortie without a tenant, add --simulate 25")
+            }
+            _ => failure,
+        }
+    })?;
+    if !profile.ssl_verify {
+        Output::say("warning: ssl_verify is off: whoever answers is believed, and gets the token");
+    }
+    let fleet = api::connect(&profile, Behind::Devices).map_err(|cause| failed(&cause))?;
+    Ok(Backend {
+        fleet,
+        simulator: None,
+    })
+}
+
+async fn simulated(devices: u32, targets: &Targets) -> Result<Backend, Failure> {
+    let world = World::new(fleet(devices as usize, &wanted(targets), SEED));
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let server = serve(world.clone(), listen).await.map_err(|error| {
+        Failure::new(
+            Exit::Backend,
+            format!("the simulator cannot listen on {listen}: {error}"),
+        )
+    })?;
+    let endpoint = Endpoint::parse(&server.url).map_err(|error| Failure::new(Exit::Bug, error))?;
+    let profile = Profile {
+        endpoint,
+        token: Secret::new(world.token()),
+        org_key: world.org_key().to_owned(),
+        ssl_verify: true,
+        ssl_cert_file: None,
+        proxy: None,
+        ignore_system_proxy: true,
+    };
+    let fleet = api::connect(&profile, Behind::Simulator).map_err(|cause| failed(&cause))?;
+    Ok(Backend {
+        fleet,
+        simulator: Some(Simulator { world, server }),
+    })
+}
+
+/// What the targets select, in the simulator's terms.
+fn wanted(targets: &Targets) -> Wanted {
+    let mut wanted = Wanted::default();
+    for selector in &targets.selectors {
+        match selector {
+            Selector::Ids(ids) => wanted.ids.extend(ids.0.iter().map(|id| id.0)),
+            Selector::Names(names) => wanted.names.extend_from_slice(names.patterns()),
+            Selector::Os(families) => wanted.os.extend(&families.0),
+        }
+    }
+    for names in &targets.exclude {
+        wanted.exclude.extend_from_slice(names.patterns());
+    }
+    wanted
+}
+
+/// A failure before anything was done on any device.
+pub(super) fn failed(cause: &Cause) -> Failure {
+    let failure = Failure::new(Exit::Backend, cause.summary());
+    match cause.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}

@@ -1,0 +1,182 @@
+//! From files and options to a checked playbook with inputs and targets.
+
+use super::Failure;
+use super::exit::Exit;
+use super::options::Scope;
+use super::output::Output;
+use crate::playbook::Playbook;
+use crate::playbook::check::check;
+use crate::playbook::input::{self, Given};
+use crate::target::names::Names;
+use crate::target::{Selector, SelectorError, Targets};
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::text::escape::Escaped;
+use crate::text::render::{Style, render};
+use crate::text::source::Source;
+use crate::text::words::Count;
+use crate::text::yaml::{self, MAX_BYTES};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Reads a file that a person wrote, no further than the language allows.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error: std::io::Error| {
+        let name = path.display().to_string();
+        Failure::new(
+            Exit::Usage,
+            format!("cannot read {}: {error}", Escaped(&name)),
+        )
+    };
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough to see that it is too large.
+    File::open(path)
+        .map_err(failed)?
+        .take(MAX_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    Ok(bytes)
+}
+
+/// Shows diagnostics; says whether any is an error.
+pub(super) fn show(diagnostics: &[Diagnostic], source: &Source, output: &Output) -> Verdict {
+    let style = Style {
+        color: output.color,
+        width: output.width,
+    };
+    if !diagnostics.is_empty() {
+        Output::say(&render(diagnostics, source, style));
+        Output::say("");
+    }
+    let count = |severity| {
+        diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.severity == severity)
+            .count() as u64
+    };
+    Verdict {
+        errors: count(Severity::Error),
+        warnings: count(Severity::Warning),
+    }
+}
+
+/// How many of each there were.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Verdict {
+    pub(super) errors: u64,
+    pub(super) warnings: u64,
+}
+
+/// A playbook that passed its check, or the failure that was told.
+pub(super) fn playbook(
+    name: &str,
+    bytes: &[u8],
+    output: &Output,
+) -> Result<Arc<Playbook>, Failure> {
+    let checked = check(name, bytes);
+    let verdict = show(&checked.diagnostics, &checked.source, output);
+    if let Some(playbook) = checked.playbook {
+        Ok(Arc::new(playbook))
+    } else {
+        let count = Count(verdict.errors, "error");
+        Err(Failure::new(
+            Exit::Usage,
+            format!("{}: {count}; nothing was sent", Escaped(name)),
+        ))
+    }
+}
+
+/// The inputs: from the environment, over them a file's, over them the command line's.
+pub(super) fn inputs(
+    playbook: &Playbook,
+    scope: &Scope,
+    output: &Output,
+) -> Result<Map<String, Value>, Failure> {
+    let mut given = BTreeMap::new();
+    for input in &playbook.inputs {
+        if let Ok(text) = std::env::var(format!("SORTIE_INPUT_{}", input.name.to_ascii_uppercase()))
+        {
+            given.insert(input.name.clone(), Given::Text(text));
+        }
+    }
+    if let Some(path) = &scope.inputs {
+        given.extend(inputs_file(path, output)?);
+    }
+    for pair in &scope.input {
+        let Some((name, value)) = pair.split_once('=') else {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("-e {}: expected NAME=VALUE", Escaped(pair)),
+            ));
+        };
+        given.insert(name.trim().to_owned(), Given::Text(value.to_owned()));
+    }
+    input::resolve(&playbook.inputs, &given).map_err(|errors| {
+        let lines: Vec<String> = errors
+            .iter()
+            .map(|error| Escaped(&error.to_string()).to_string())
+            .collect();
+        Failure::new(Exit::Usage, lines.join("\nerror: "))
+    })
+}
+
+fn inputs_file(path: &Path, output: &Output) -> Result<BTreeMap<String, Given>, Failure> {
+    let bytes = read(path)?;
+    let name = path.display().to_string();
+    let mut all = Diagnostics::new();
+    let (source, node) = yaml::load(name.clone(), &bytes, &mut all);
+    if all.has_errors() {
+        show(&all.into_vec(), &source, output);
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{}: not readable as inputs", Escaped(&name)),
+        ));
+    }
+    let Some(entries) = node.as_ref().and_then(|node| node.as_map()) else {
+        let message = format!(
+            "{}: expected a map from input names to values",
+            Escaped(&name)
+        );
+        return Err(Failure::new(Exit::Usage, message));
+    };
+    Ok(entries
+        .iter()
+        .map(|(key, node)| (key.text.clone(), Given::Node(node.clone())))
+        .collect())
+}
+
+/// The targets: the playbook's, unless the command line names some.
+pub(super) fn targets(playbook: &Playbook, scope: &Scope) -> Result<Targets, Failure> {
+    let refused =
+        |error: SelectorError| Failure::new(Exit::Usage, Escaped(&error.to_string()).to_string());
+    let mut targets = playbook.targets.clone();
+    if !scope.targets.is_empty() {
+        targets.selectors = scope
+            .targets
+            .iter()
+            .map(|text| Selector::parse(text))
+            .collect::<Result<_, _>>()
+            .map_err(refused)?;
+    }
+    for (patterns, list) in [
+        (&scope.limit, &mut targets.limit),
+        (&scope.exclude, &mut targets.exclude),
+    ] {
+        for pattern in patterns {
+            let parts: Vec<&str> = pattern
+                .split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .collect();
+            list.push(Names::parse(&parts).map_err(refused)?);
+        }
+    }
+    if targets.is_empty() {
+        return Err(Failure::new(Exit::Usage, "no device is selected, and that never means all of them")
+            .hint("name some with --targets, for example -t 'names:WS-*', or under `targets` in the playbook"));
+    }
+    Ok(targets)
+}

@@ -1,0 +1,146 @@
+//! The command line: the only place where everything meets, that prints, and that decides the exit code.
+//!
+//! One file for each command; results go to standard output and talk to standard error.
+
+mod backend;
+mod check;
+mod exit;
+mod load;
+mod options;
+mod output;
+mod plan;
+mod run;
+mod schema;
+mod signals;
+mod simulate;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use exit::Exit;
+use options::{Global, Scope};
+use output::Output;
+use std::process::ExitCode;
+
+/// Runs Live Response playbooks on many devices at once and brings back one evidence bag per device.
+#[derive(Debug, Parser)]
+#[command(name = "sortie", version, propagate_version = true, max_term_width = 100, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Try it without a tenant:
+  sortie run playbooks/windows/triage.yaml --simulate 25
+
+Exit codes:
+    0  every device ended ok
+    2  wrong usage, or the playbook is invalid; nothing was sent
+    3  refused by a safety rail; nothing was sent
+    4  credentials, or the backend is unusable
+    5  no device matched
+   10  complete, but some device failed
+   11  complete, only unreachable devices are missing
+   12  stopped by a step with on_error: stop_run
+   13  an outcome is unknown: a person must decide
+   15  the journal or the output could not be written
+  130, 143  interrupted";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a playbook, choose its devices, and run it on them.
+    Run(run::RunArgs),
+    /// Show what a run would do, on which devices, at what price.
+    Plan(plan::PlanArgs),
+    /// Check playbooks without any network, and show everything that is wrong with them.
+    Check(check::CheckArgs),
+    /// Print the JSON Schema of playbooks, for completion and hover help in editors.
+    Schema,
+    /// Serve the built-in Carbon Black Cloud simulator.
+    Simulate(simulate::SimulateArgs),
+}
+
+/// Options stand before or after any command, and its help shows those that mean something to it.
+fn parse() -> Result<Cli, clap::Error> {
+    let scope = Scope::augment_args(clap::Command::new("scope"));
+    let hidden: Vec<clap::Arg> = scope
+        .get_arguments()
+        .map(|option| option.clone().hide(true))
+        .collect();
+    let command = ["check", "simulate"]
+        .into_iter()
+        .fold(Cli::command(), |command, name| {
+            command.mut_subcommand(name, |command| command.args(&hidden))
+        });
+    Cli::from_arg_matches(&command.try_get_matches()?)
+}
+
+/// Runs the program and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not errors; clap knows which stream each belongs to.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() {
+                Exit::Usage.code()
+            } else {
+                Exit::Ok.code()
+            });
+        }
+    };
+    cli.global.color.write_global();
+    let output = Output::new();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            Output::error(&format!("cannot start: {error}"), None);
+            return ExitCode::from(Exit::Bug.code());
+        }
+    };
+    output::log(cli.global.verbose, cli.global.log_format);
+    let exit = runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => run::run(args, &cli.global.scope, &output).await,
+            Command::Plan(args) => plan::run(args, &cli.global.scope, &output).await,
+            Command::Check(args) => check::run(&args, &output),
+            Command::Schema => Ok(schema::run()),
+            Command::Simulate(args) => simulate::run(args).await,
+        }
+    });
+    // What still waits for the disk or the network has nothing left to say.
+    runtime.shutdown_background();
+    ExitCode::from(exit.unwrap_or_else(Failure::report).code())
+}
+
+/// Why a command ended early: what to tell, and how to exit.
+#[derive(Debug)]
+struct Failure {
+    exit: Exit,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn report(self) -> Exit {
+        Output::error(&self.message, self.hint.as_deref());
+        self.exit
+    }
+}

@@ -1,0 +1,114 @@
+//! Options that several commands share. They stand before or after the command.
+
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    #[command(flatten)]
+    pub(super) color: Color,
+    /// Tell more: -v what is done, -vv what is sent.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Form of the log on standard error.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub(super) log_format: LogFormat,
+    #[command(flatten)]
+    pub(super) scope: Scope,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(super) enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Color {
+    /// When to use colour; NO_COLOR is respected.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: When,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum When {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// Makes the choice hold for every stream of the program.
+    pub(super) fn write_global(&self) {
+        match self.color {
+            When::Auto => anstream::ColorChoice::Auto,
+            When::Always => anstream::ColorChoice::Always,
+            When::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+/// What `run` and `plan` work on.
+#[derive(Debug, Default, Args)]
+pub(super) struct Scope {
+    /// A value for an input of the playbook; repeatable.
+    #[arg(
+        short = 'e',
+        long = "input",
+        global = true,
+        value_name = "NAME=VALUE",
+        help_heading = "Inputs"
+    )]
+    pub(super) input: Vec<String>,
+    /// A YAML or JSON file with values for inputs.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Inputs")]
+    pub(super) inputs: Option<PathBuf>,
+    /// Devices to work on, in place of the playbook's: ids:…, names:…, os:…; repeatable, united.
+    #[arg(
+        short = 't',
+        long,
+        global = true,
+        value_name = "KIND:VALUE",
+        help_heading = "Devices"
+    )]
+    pub(super) targets: Vec<String>,
+    /// Of the selected devices, only those whose name matches.
+    #[arg(long, global = true, value_name = "PATTERN", help_heading = "Devices")]
+    pub(super) limit: Vec<String>,
+    /// Devices to leave out, besides those that the playbook leaves out.
+    #[arg(long, global = true, value_name = "PATTERN", help_heading = "Devices")]
+    pub(super) exclude: Vec<String>,
+    /// Devices to work on at the same time.
+    #[arg(long, global = true, value_name = "N", help_heading = "Devices", value_parser = sessions)]
+    pub(super) max_sessions: Option<u16>,
+    /// Use the built-in simulator with N devices that the targets select; no credentials are read.
+    #[arg(long, global = true, value_name = "N", help_heading = "Backend", conflicts_with_all = ["profile", "credentials"], value_parser = devices)]
+    pub(super) simulate: Option<u32>,
+    /// Section of the credentials file.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Backend")]
+    pub(super) profile: Option<String>,
+    /// A credentials file, in the form that cbapi and the cloud SDK use.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Backend")]
+    pub(super) credentials: Option<PathBuf>,
+    /// Print the result as JSON.
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(super) json: bool,
+}
+
+/// How many devices a simulator has.
+pub(super) fn devices(text: &str) -> Result<u32, &'static str> {
+    match text.parse() {
+        Ok(count @ 1..=100_000) => Ok(count),
+        _ => Err("expected a number from 1 to 100000"),
+    }
+}
+
+fn sessions(text: &str) -> Result<u16, &'static str> {
+    match text.parse() {
+        Ok(count @ 1..) => Ok(count),
+        _ => Err("expected a number from 1 on"),
+    }
+}

@@ -1,0 +1,222 @@
+//! `sortie plan`: what a run would do; and how a plan comes about, for `run` too.
+
+use super::Failure;
+use super::backend::{self, Backend};
+use super::exit::Exit;
+use super::load;
+use super::options::Scope;
+use super::output::Output;
+use crate::live::{DeviceQuery, Fleet};
+use crate::model::device::Device;
+use crate::plan::document::Document;
+use crate::plan::{self, Plan, PlanError, PlannedDevice, RunSettings};
+use crate::playbook::Playbook;
+use crate::playbook::settings::MOST_SESSIONS;
+use crate::target::Selector;
+use crate::target::ids::Ids;
+use crate::target::{self, Targets};
+use crate::text::escape::Escaped;
+use crate::text::json;
+use crate::text::source::Source;
+use crate::ui;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// The playbook to plan for.
+    playbook: PathBuf,
+    /// Print the plan as YAML.
+    #[arg(long, conflicts_with = "json")]
+    yaml: bool,
+    /// Save the plan, to run it later with `sortie run --plan FILE`.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub(super) async fn run(args: PlanArgs, scope: &Scope, output: &Output) -> Result<Exit, Failure> {
+    let (plan, backend) = make(&args.playbook, scope, output).await?;
+    let document = Document::of(&plan);
+    if let Some(path) = &args.output {
+        save(path, &document)?;
+        Output::say(&format!(
+            "saved as {}",
+            Escaped(&path.display().to_string())
+        ));
+    }
+    if scope.json {
+        Output::result(&json::raw_line(&document));
+    } else if args.yaml {
+        let yaml = serde_yaml::to_string(&document)
+            .map_err(|error| Failure::new(Exit::Bug, error.to_string()))?;
+        Output::result(&yaml);
+    } else {
+        Output::result(&ui::plan::draw(&plan, output.width));
+    }
+    if let Some(simulator) = backend.simulator {
+        simulator.close().await?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn save(path: &Path, document: &Document) -> Result<(), Failure> {
+    crate::bundle::save(path, json::raw_line(document).as_bytes())
+        .map_err(|error| Failure::new(Exit::Output, Escaped(&error.to_string()).to_string()))
+}
+
+/// The way from a file to a plan: check, inputs, targets, devices, values.
+pub(super) async fn make(
+    path: &Path,
+    scope: &Scope,
+    output: &Output,
+) -> Result<(Plan, Backend), Failure> {
+    let playbook = load::playbook(&path.display().to_string(), &load::read(path)?, output)?;
+    let inputs = load::inputs(&playbook, scope, output)?;
+    let targets = load::targets(&playbook, scope)?;
+    let settings = settings(&playbook, scope);
+    let backend = backend::connect(scope, &targets).await?;
+    let devices = target::resolve(&backend.fleet, &targets)
+        .await
+        .map_err(|cause| backend::failed(&cause))?;
+    if devices.is_empty() {
+        return Err(Failure::new(Exit::NoDevice, "no device matches the targets; nothing was sent to any")
+            .hint("compare the targets with the console's inventory; --limit and --exclude narrow them further"));
+    }
+    let devices = devices
+        .into_iter()
+        .map(|device| PlannedDevice { device, gone: None })
+        .collect();
+    let plan = plan::build(
+        Arc::clone(&playbook),
+        inputs,
+        settings,
+        backend.fleet.backend(),
+        devices,
+    )
+    .map_err(|error| unrendered(error, &playbook.source, output))?;
+    Ok((plan, backend))
+}
+
+fn settings(playbook: &Playbook, scope: &Scope) -> RunSettings {
+    let wished = scope
+        .max_sessions
+        .map_or(playbook.settings.max_sessions, usize::from);
+    if wished > MOST_SESSIONS {
+        Output::say(&format!(
+            "warning: {wished} sessions at once are more than the cloud leaves us; using {MOST_SESSIONS}"
+        ));
+    }
+    RunSettings {
+        max_sessions: wished.min(MOST_SESSIONS),
+    }
+}
+
+/// A template that fails for a device is drawn on the playbook.
+fn unrendered(error: PlanError, source: &Source, output: &Output) -> Failure {
+    let device = error.device.clone();
+    load::show(&[error.error.into()], source, output);
+    Failure::new(
+        Exit::Usage,
+        format!("a value cannot be rendered for {device}; nothing was sent"),
+    )
+}
+
+/// A saved plan, on the devices as they are now. Targets can vanish from it, and never come to it.
+pub(super) async fn reopen(
+    path: &Path,
+    scope: &Scope,
+    output: &Output,
+) -> Result<(Plan, Backend), Failure> {
+    let shown = Escaped(&path.display().to_string()).to_string();
+    let bytes = std::fs::read(path)
+        .map_err(|error| Failure::new(Exit::Usage, format!("cannot read {shown}: {error}")))?;
+    let document = Document::read(&bytes).map_err(|error| {
+        Failure::new(
+            Exit::Refused,
+            format!("{shown}: {}", Escaped(&error.to_string())),
+        )
+        .hint("make it again with sortie plan -o")
+    })?;
+    let playbook = load::playbook(&document.path, document.playbook.as_bytes(), output)?;
+    let ids = Ids(document.devices.iter().map(|line| line.id).collect());
+    let mut targets = playbook.targets.clone();
+    targets.selectors = vec![Selector::Ids(ids.clone())];
+    let backend = backend::connect(scope, &targets_for(scope, &playbook, targets)).await?;
+    let answering = backend.fleet.backend();
+    if (&answering.organisation, &answering.api)
+        != (&document.backend.organisation, &document.backend.api)
+    {
+        return Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "the plan is for organisation {}, and the credentials are for {}",
+                Escaped(&document.backend.organisation),
+                Escaped(&answering.organisation)
+            ),
+        )
+        .hint("choose the profile that the plan was made with"));
+    }
+    let found = backend
+        .fleet
+        .find(DeviceQuery {
+            ids: ids.0,
+            all_of: None,
+        })
+        .await
+        .map_err(|cause| backend::failed(&cause))?;
+    let plan = on_devices(&document, playbook, answering, &found)
+        .map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
+    Ok((plan, backend))
+}
+
+/// A simulator must make the devices that the plan's own simulator made, so it needs the same targets.
+fn targets_for(scope: &Scope, playbook: &Playbook, by_id: Targets) -> Targets {
+    if scope.simulate.is_some() && !playbook.targets.is_empty() {
+        playbook.targets.clone()
+    } else {
+        by_id
+    }
+}
+
+fn on_devices(
+    document: &Document,
+    playbook: Arc<Playbook>,
+    backend: crate::live::Backend,
+    found: &[Device],
+) -> Result<Plan, PlanError> {
+    let planned = |line: &plan::document::DeviceLine| match found
+        .iter()
+        .find(|device| device.id == line.id)
+    {
+        Some(device) => PlannedDevice {
+            device: device.clone(),
+            gone: None,
+        },
+        None => PlannedDevice {
+            device: line.last_known(),
+            gone: Some(crate::model::outcome::Cause::DeviceNotFound),
+        },
+    };
+    let devices = document.devices.iter().map(planned).collect();
+    let mut plan = plan::build(
+        playbook,
+        document.inputs.clone(),
+        document.settings.clone(),
+        backend,
+        devices,
+    )?;
+    for ((planned, row), line) in plan
+        .devices
+        .iter_mut()
+        .zip(&plan.table)
+        .zip(&document.devices)
+    {
+        if planned.gone.is_none() {
+            planned.gone = Document::drift(line, &planned.device, row);
+        }
+    }
+    // What was approved is the saved plan; devices that dropped out of it do not make another one.
+    plan.sha256.clone_from(&document.sha256);
+    Ok(plan)
+}

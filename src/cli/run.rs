@@ -1,0 +1,350 @@
+//! `sortie run`: a playbook on its devices, end to end.
+
+use super::backend::Backend;
+use super::exit::Exit;
+use super::options::Scope;
+use super::output::Output;
+use super::{Failure, plan, signals};
+use crate::bundle::{self, DiskError, Draft, RunDir};
+use crate::clock;
+use crate::ledger::{Ledger, Writer, journal};
+use crate::live::Fleet;
+use crate::model::device::Device;
+use crate::model::event::{EventKind, RunEvent};
+use crate::model::id::RunId;
+use crate::plan::Plan;
+use crate::plan::document::Document;
+use crate::report::{self, View};
+use crate::run::cancel::Cancel;
+use crate::run::execute;
+use crate::run::job::Job;
+use crate::text::escape::Escaped;
+use crate::text::json;
+use crate::ui::progress::{Show, watch};
+use crate::ui::summary::{Ending, draw};
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The playbook to run.
+    #[arg(required_unless_present = "plan")]
+    playbook: Option<PathBuf>,
+    /// Run a plan that `sortie plan -o` saved, as it was approved.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["playbook", "input", "inputs", "targets", "limit", "exclude", "max_sessions"])]
+    plan: Option<PathBuf>,
+    /// Where run directories are made.
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    out: PathBuf,
+    /// The case that the run belongs to.
+    #[arg(long, env = "SORTIE_CASE", value_name = "ID")]
+    case: Option<String>,
+    /// Why the run is made.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+pub(super) async fn run(args: RunArgs, scope: &Scope, output: &Output) -> Result<Exit, Failure> {
+    bundle::probe(&args.out).map_err(|error| unwritable(&error))?;
+    let (plan, backend) = match (&args.plan, &args.playbook) {
+        (Some(saved), _) => plan::reopen(saved, scope, output).await?,
+        (None, Some(playbook)) => plan::make(playbook, scope, output).await?,
+        (None, None) => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "name a playbook, or a plan with --plan",
+            ));
+        }
+    };
+    refuse_changes(&plan, scope)?;
+    let Backend { fleet, simulator } = backend;
+    let ended = carry_out(&args, scope, plan, Arc::new(fleet), output).await;
+    match (simulator, &ended) {
+        // Whoever leaves at the second signal leaves sessions behind knowingly.
+        (Some(simulator), Ok(exit)) if !exit.is_interrupt() => simulator.close().await?,
+        _ => {}
+    }
+    ended
+}
+
+/// The rails that would guard a change are not built yet, so nothing changes a real device.
+fn refuse_changes(plan: &Plan, scope: &Scope) -> Result<(), Failure> {
+    let Some(step) = plan.playbook.changing().next() else {
+        return Ok(());
+    };
+    if scope.simulate.is_some() {
+        return Ok(());
+    }
+    let message = format!(
+        "the step `{}` may change the endpoint, and this version runs such steps on simulated devices only",
+        step.id
+    );
+    Err(Failure::new(Exit::Refused, message)
+        .hint("if the command only reads, say so: effect: read; or rehearse with --simulate"))
+}
+
+fn unwritable(error: &DiskError) -> Failure {
+    Failure::new(Exit::Output, Escaped(&error.to_string()).to_string())
+        .hint("choose another directory with --out")
+}
+
+async fn carry_out(
+    args: &RunArgs,
+    scope: &Scope,
+    plan: Plan,
+    fleet: Arc<dyn Fleet>,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let started = clock::now();
+    let began = Instant::now();
+    let run_id = RunId::begin(started);
+    let devices: Vec<Device> = plan
+        .devices
+        .iter()
+        .map(|planned| planned.device.clone())
+        .collect();
+    let (events, inbox) = mpsc::unbounded_channel();
+    let opened = open(args, scope, &plan, &run_id, started, events).await?;
+    let Opened {
+        dir,
+        ledger,
+        writer,
+    } = opened;
+    let cancel = Cancel::default();
+    let show = match (scope.json, output.is_terminal) {
+        (true, false) => Show::Nothing,
+        (_, true) => Show::Terminal,
+        (false, false) => Show::Plain,
+    };
+    announce(&plan, dir.path());
+    let progress = tokio::spawn(watch(inbox, devices.clone(), show, anstream::stderr()));
+    let listener = tokio::spawn(signals::listen(ledger.clone(), cancel.clone()));
+    let job = Arc::new(Job {
+        run_id,
+        started,
+        plan,
+        fleet,
+        ledger,
+        dir,
+        cancel,
+    });
+    execute(Arc::clone(&job)).await;
+    listener.abort();
+    // The listener's handle on the ledger goes with it, and then the writer ends.
+    let _ = listener.await;
+    let Job {
+        run_id,
+        plan,
+        ledger,
+        dir,
+        ..
+    } = Arc::into_inner(job).ok_or_else(|| Failure::new(Exit::Bug, "a worker outlived its run"))?;
+    drop(ledger);
+    let written = writer.finish().await;
+    let _ = progress.await;
+    if written.is_err() {
+        return Err(Failure::new(
+            Exit::Output,
+            "the journal could not be written to its end",
+        ));
+    }
+    let took = began.elapsed();
+    conclude(args, scope, &plan, &run_id, &dir, &devices, took, output)
+}
+
+struct Opened {
+    dir: RunDir,
+    ledger: Ledger,
+    writer: Writer,
+}
+
+/// Makes the run directory appear whole: approved things and the journal's first line, or nothing.
+async fn open(
+    args: &RunArgs,
+    scope: &Scope,
+    plan: &Plan,
+    run_id: &RunId,
+    started: Timestamp,
+    events: mpsc::UnboundedSender<RunEvent>,
+) -> Result<Opened, Failure> {
+    let playbook = &plan.playbook.source.text;
+    let mut draft = Draft::begin(&args.out, run_id).map_err(|error| unwritable(&error))?;
+    let written = [
+        (
+            "run.json",
+            json::line(&run_json(args, scope, plan, run_id, started)),
+        ),
+        ("playbook.yaml", playbook.clone()),
+        ("plan.json", json::raw_line(&Document::of(plan))),
+    ];
+    for (name, text) in written {
+        draft
+            .write(name, text.as_bytes())
+            .map_err(|error| unwritable(&error))?;
+    }
+    let tape = journal::create(&draft.path().join("journal.jsonl")).map_err(|error| {
+        Failure::new(
+            Exit::Output,
+            format!("the journal cannot be written: {error}"),
+        )
+    })?;
+    let ids = plan.devices.iter().map(|planned| planned.device.id);
+    let (ledger, writer) = Ledger::open(Box::new(tape), ids, Some(events));
+    let first = EventKind::RunStarted {
+        format: journal::FORMAT.to_owned(),
+        run_id: run_id.clone(),
+        plan_sha256: plan.sha256.clone(),
+        devices: plan.devices.len() as u64,
+        simulated: plan.backend.simulated,
+    };
+    ledger
+        .record(first)
+        .await
+        .map_err(|cause| Failure::new(Exit::Output, cause.summary()))?;
+    let dir = draft.publish().map_err(|error| unwritable(&error))?;
+    Ok(Opened {
+        dir,
+        ledger,
+        writer,
+    })
+}
+
+/// Who, when, why, with what. Nothing in it is secret.
+fn run_json(
+    args: &RunArgs,
+    scope: &Scope,
+    plan: &Plan,
+    run_id: &RunId,
+    started: Timestamp,
+) -> Value {
+    let user = ["USER", "LOGNAME", "USERNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok());
+    json!({
+        "run_id": run_id, "started": started, "operator": user, "case": args.case, "reason": args.reason,
+        "tool": "sortie", "version": env!("CARGO_PKG_VERSION"),
+        "playbook": {
+            "name": plan.playbook.name, "path": plan.playbook.source.name,
+            "sha256": json::hex(&Sha256::digest(plan.playbook.source.text.as_bytes())),
+        },
+        "plan_sha256": plan.sha256, "backend": plan.backend, "simulated": plan.backend.simulated,
+        "options": {
+            "targets": scope.targets, "limit": scope.limit, "exclude": scope.exclude,
+            "max_sessions": plan.settings.max_sessions, "simulate": scope.simulate,
+        },
+    })
+}
+
+fn announce(plan: &Plan, dir: &Path) {
+    let devices = crate::text::words::Count(
+        plan.devices.len() as u64,
+        if plan.backend.simulated {
+            "simulated device"
+        } else {
+            "device"
+        },
+    );
+    Output::say(&format!(
+        "{} on {devices}, {} at a time; evidence goes to {}",
+        Escaped(&plan.playbook.name),
+        plan.settings.max_sessions.min(plan.devices.len()),
+        Escaped(&dir.display().to_string())
+    ));
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the end of a run needs all that it was"
+)]
+fn conclude(
+    args: &RunArgs,
+    scope: &Scope,
+    plan: &Plan,
+    run_id: &RunId,
+    dir: &RunDir,
+    devices: &[Device],
+    took: std::time::Duration,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let devices: Vec<&Device> = devices.iter().collect();
+    let broken = |error: report::ReportError| {
+        Failure::new(Exit::Output, Escaped(&error.to_string()).to_string())
+            .hint("the journal and the bags are in the run directory")
+    };
+    let state = report::fold(dir, &devices).map_err(broken)?;
+    let exit = Exit::of_run(&state);
+    let simulated = plan.backend.simulated;
+    let view = View {
+        dir,
+        run_id,
+        playbook: &plan.playbook.name,
+        devices,
+        state,
+        simulated,
+    };
+    report::results::write(&view).map_err(broken)?;
+    let summary = report::summary::summary(&view, exit.code());
+    dir.write("summary.json", json::line(&summary).as_bytes())
+        .map_err(|error| unwritable(&error))?;
+    dir.finish().map_err(|error| unwritable(&error))?;
+    if scope.json {
+        Output::result(&json::line(&summary));
+        return Ok(exit);
+    }
+    let again = again(scope);
+    let path = args.playbook.as_ref().map_or_else(
+        || plan.playbook.source.name.clone(),
+        |path| path.display().to_string(),
+    );
+    Output::result(&draw(&Ending {
+        playbook: &plan.playbook.name,
+        playbook_path: &path,
+        simulated,
+        run_dir: &dir.path().display().to_string(),
+        devices: &view.devices,
+        state: &view.state,
+        took,
+        width: output.width,
+        again: &again,
+    }));
+    Ok(exit)
+}
+
+/// The options that reach the same backend with the same inputs again.
+fn again(scope: &Scope) -> String {
+    let mut words = String::new();
+    let mut add = |flag: &str, value: &str| {
+        words.extend([" ", flag, " ", &shell(value)]);
+    };
+    if let Some(path) = &scope.credentials {
+        add("--credentials", &path.display().to_string());
+    }
+    if let Some(profile) = &scope.profile {
+        add("--profile", profile);
+    }
+    for pair in &scope.input {
+        add("-e", pair);
+    }
+    if let Some(path) = &scope.inputs {
+        add("--inputs", &path.display().to_string());
+    }
+    words
+}
+
+/// A word as a shell takes it.
+fn shell(word: &str) -> String {
+    let plain = word
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_./=:@%+,".contains(c));
+    if plain && !word.is_empty() {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,147 @@
+//! A plan for eyes: what would happen, on which devices, at what price.
+
+use super::style::{DIM, STRONG, fit, paint};
+use crate::model::device::Os;
+use crate::plan::Plan;
+use crate::plan::price::{Price, REQUESTS_A_MINUTE};
+use crate::playbook::Step;
+use crate::text::escape::Escaped;
+use crate::text::words::Count;
+use std::collections::BTreeMap;
+
+/// More devices than these are in `--json`, not on the screen.
+const MOST_DEVICES: usize = 12;
+
+/// Draws a plan on `width` columns.
+pub fn draw(plan: &Plan, width: usize) -> String {
+    let mut out = String::new();
+    let playbook = &plan.playbook;
+    put!(out, "{STRONG}{}{STRONG:#}", Escaped(&playbook.name));
+    if let Some(description) = &playbook.description {
+        put!(out, "{}", fit(&Escaped(description).to_string(), width));
+    }
+    let kind = if plan.backend.simulated {
+        "simulated organisation"
+    } else {
+        "organisation"
+    };
+    put!(
+        out,
+        "{DIM}{kind} {} at {}{DIM:#}",
+        Escaped(&plan.backend.organisation),
+        Escaped(&plan.backend.url)
+    );
+    devices(plan, &mut out);
+    put!(out, "\n{STRONG}steps{STRONG:#}");
+    for (index, step) in playbook.steps.iter().enumerate() {
+        line(plan, index, step, width, &mut out);
+    }
+    price(plan, &mut out);
+    put!(out, "sha256   {}", plan.sha256);
+    out
+}
+
+fn devices(plan: &Plan, out: &mut String) {
+    let mut families: BTreeMap<Os, u64> = BTreeMap::new();
+    for planned in &plan.devices {
+        *families.entry(planned.device.os).or_default() += 1;
+    }
+    let split: Vec<String> = families.iter().map(|(os, n)| format!("{n} {os}")).collect();
+    put!(
+        out,
+        "\n{STRONG}{}{STRONG:#}  {DIM}{}{DIM:#}",
+        Count(plan.devices.len() as u64, "device"),
+        split.join(", ")
+    );
+    for planned in plan.devices.iter().take(MOST_DEVICES) {
+        let device = &planned.device;
+        let gone = planned
+            .gone
+            .as_ref()
+            .map(|cause| format!("  skipped: {}", cause.summary()))
+            .unwrap_or_default();
+        put!(
+            out,
+            "  {:<24}  {:<8}  {:>10}{gone}",
+            fit(&device.name.to_string(), 24),
+            device.os,
+            device.id
+        );
+    }
+    if plan.devices.len() > MOST_DEVICES {
+        put!(
+            out,
+            "  {DIM}… and {} more{DIM:#}",
+            plan.devices.len() - MOST_DEVICES
+        );
+    }
+}
+
+/// A step, and below it its arguments: rendered where all devices agree, else as written.
+fn line(plan: &Plan, index: usize, step: &Step, width: usize, out: &mut String) {
+    let spec = step.kind.spec();
+    let effect = paint(DIM, step.kind.effect(), 8);
+    put!(
+        out,
+        "  {:>3}  {:<15}  {effect}  {}",
+        index + 1,
+        spec.key,
+        fit(&Escaped(&step.label).to_string(), width.saturating_sub(35))
+    );
+    for (nth, (argument, template)) in step.kind.arguments().templates.into_iter().enumerate() {
+        let known = plan
+            .columns
+            .iter()
+            .position(|column| column.step == index && column.nth == nth);
+        let (text, note) = match known.map(|at| plan.table.iter().map(move |row| row[at].as_str()))
+        {
+            None if template.is_literal() => (template.text().to_owned(), ""),
+            None => (template.text().to_owned(), "  (known during the run)"),
+            Some(mut values) => match values.next() {
+                Some(first) if values.all(|value| value == first) => (first.to_owned(), ""),
+                Some(first) => (first.to_owned(), "  (differs by device)"),
+                None => (template.text().to_owned(), ""),
+            },
+        };
+        let room = width.saturating_sub(9 + argument.len() + note.len());
+        put!(
+            out,
+            "       {DIM}{argument}: {}{note}{DIM:#}",
+            fit(&Escaped(&text).to_string(), room)
+        );
+    }
+}
+
+fn price(plan: &Plan, out: &mut String) {
+    let total = plan.price();
+    let least = if total.at_least { "at least " } else { "" };
+    put!(
+        out,
+        "\nprice    {least}{}, {}, {}",
+        Count(total.sessions, "session"),
+        Count(total.commands, "command"),
+        Count(total.requests, "request")
+    );
+    let mut families: Vec<Os> = plan
+        .devices
+        .iter()
+        .map(|planned| planned.device.os)
+        .collect();
+    families.sort();
+    families.dedup();
+    for os in families {
+        let one = Price::of_device(&plan.playbook, os);
+        put!(
+            out,
+            "         {DIM}{os}: {}, {} a device{DIM:#}",
+            Count(one.commands, "command"),
+            Count(one.requests, "request")
+        );
+    }
+    put!(
+        out,
+        "         {DIM}about {} at {REQUESTS_A_MINUTE} requests a minute, {} at once{DIM:#}",
+        Count(total.minutes(), "minute"),
+        Count(plan.settings.max_sessions as u64, "session")
+    );
+}

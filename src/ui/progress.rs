@@ -1,0 +1,153 @@
+//! A run while it goes on: one line for each device that ends, and on a terminal a bar for the whole.
+
+use super::style::{self, fit, paint};
+use crate::model::device::Device;
+use crate::model::event::{EventKind, RunEvent};
+use crate::model::id::DeviceId;
+use crate::model::outcome::DeviceState;
+use crate::model::state::{DeviceRecord, RunState};
+use crate::text::json;
+use crate::text::size::Bytes;
+use crate::text::words::Count;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::HashMap;
+use std::io::Write;
+use tokio::sync::mpsc;
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// Lines, and a bar below them.
+    Terminal,
+    /// Lines alone.
+    Plain,
+    Nothing,
+}
+
+/// Shows events until there are no more.
+pub async fn watch(
+    mut events: mpsc::UnboundedReceiver<RunEvent>,
+    devices: Vec<Device>,
+    show: Show,
+    mut out: impl Write,
+) {
+    let names: HashMap<DeviceId, String> = devices
+        .iter()
+        .map(|device| (device.id, device.name.to_string()))
+        .collect();
+    let mut state = RunState::new(names.keys().copied());
+    let bar = bar(show, names.len() as u64);
+    while let Some(event) = events.recv().await {
+        state.apply(&event);
+        tracing::info!("{}", json::line(&event.ev));
+        if let EventKind::DeviceEnded { device, .. } = event.ev
+            && show != Show::Nothing
+            && let Some(record) = state.device(device)
+            && let Some(line) = line(names.get(&device).map_or("?", String::as_str), record)
+        {
+            // A closed terminal must not stop the run.
+            bar.suspend(|| {
+                let _ = writeln!(out, "{line}");
+            });
+            bar.inc(1);
+            bar.set_message(tally(&state));
+        }
+    }
+    bar.finish_and_clear();
+}
+
+fn bar(show: Show, devices: u64) -> ProgressBar {
+    if show != Show::Terminal {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} devices  {msg}  {elapsed}")
+        .expect("the template is a constant and a test draws it");
+    ProgressBar::new(devices).with_style(style)
+}
+
+fn tally(state: &RunState) -> String {
+    let counts = state.counts();
+    let words: Vec<String> = DeviceState::ALL
+        .iter()
+        .filter(|state| **state != DeviceState::Ok)
+        .filter_map(|state| counts.get(state).map(|n| format!("{n} {state}")))
+        .collect();
+    words.join(", ")
+}
+
+/// `ok           WS-0007  14 steps, 5 files (3.1 MiB), 1 finding`
+fn line(name: &str, record: &DeviceRecord) -> Option<String> {
+    let (state, reason) = record.state()?;
+    let detail = if let Some(reason) = reason {
+        reason.summary()
+    } else {
+        let mut parts = vec![Count(record.steps.len() as u64, "step").to_string()];
+        if record.files > 0 {
+            parts.push(format!(
+                "{} ({})",
+                Count(record.files, "file"),
+                Bytes(record.bytes)
+            ));
+        }
+        if !record.findings.is_empty() {
+            parts.push(Count(record.findings.len() as u64, "finding").to_string());
+        }
+        parts.join(", ")
+    };
+    let retried = record.steps.iter().filter(|step| step.attempts > 1).count() as u64;
+    let again = if retried == 0 {
+        String::new()
+    } else {
+        format!(", {} retried", Count(retried, "step"))
+    };
+    Some(format!(
+        "{}  {:<24}  {detail}{again}",
+        paint(style::of_state(state), state, 11),
+        fit(name, 24)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::{DeviceEnd, OnError};
+    use crate::model::outcome::{Cause, Outcome};
+
+    #[test]
+    fn the_bar_can_be_drawn() {
+        bar(Show::Terminal, 3).set_message("x");
+    }
+
+    #[test]
+    fn a_device_that_failed_says_where_and_why() {
+        let mut state = RunState::new([DeviceId(1)]);
+        let cause = Cause::Endpoint { code: 0x8007_0005 };
+        let events = [
+            EventKind::StepFinished {
+                device: DeviceId(1),
+                step: "security-log".into(),
+                outcome: Outcome::Failed { cause },
+                attempts: 2,
+                on_error: OnError::Fail,
+            },
+            EventKind::DeviceEnded {
+                device: DeviceId(1),
+                end: DeviceEnd::Walked,
+            },
+        ];
+        for (n, ev) in (0..).zip(events) {
+            state.apply(&RunEvent {
+                n,
+                t: jiff::Timestamp::UNIX_EPOCH,
+                mono: 0,
+                ev,
+            });
+        }
+        let line = line("WS-7", state.device(DeviceId(1)).unwrap()).unwrap();
+        let plain = anstream::adapter::strip_str(&line).to_string();
+        assert_eq!(
+            plain,
+            "failed       WS-7                      security-log: access denied (0x80070005 ERROR_ACCESS_DENIED), 1 step retried"
+        );
+    }
+}

@@ -1,0 +1,280 @@
+//! The last thing a run shows: what came of it, who is not ok and why, and what to type next.
+
+use super::style::{self, DIM, STRONG, fit, paint};
+use crate::model::device::Device;
+use crate::model::outcome::DeviceState;
+use crate::model::row::Severity;
+use crate::model::state::{DeviceRecord, RunState};
+use crate::text::escape::Escaped;
+use crate::text::size::Bytes;
+use crate::text::words::Count;
+use std::collections::BTreeMap;
+
+/// Everything that the summary tells.
+pub struct Ending<'a> {
+    pub playbook: &'a str,
+    /// As the person typed it.
+    pub playbook_path: &'a str,
+    pub simulated: bool,
+    pub run_dir: &'a str,
+    pub devices: &'a [&'a Device],
+    pub state: &'a RunState,
+    pub took: std::time::Duration,
+    /// Columns of the terminal.
+    pub width: usize,
+    /// The options that select the backend, to be typed again.
+    pub again: &'a str,
+}
+
+/// More names than these are in the summary file, not on the screen.
+const MOST_NAMES: usize = 40;
+const NAME: usize = 24;
+
+/// Draws the summary.
+pub fn draw(ending: &Ending<'_>) -> String {
+    let mut out = String::new();
+    head(ending, &mut out);
+    findings(ending, &mut out);
+    not_ok(ending, &mut out);
+    left_behind(ending, &mut out);
+    facts(ending, &mut out);
+    out
+}
+
+fn head(ending: &Ending<'_>, out: &mut String) {
+    let counts = ending.state.counts();
+    let tally: Vec<String> = DeviceState::ALL
+        .iter()
+        .filter_map(|state| {
+            counts
+                .get(state)
+                .map(|n| paint(style::of_state(*state), format!("{n} {state}"), 0))
+        })
+        .collect();
+    let kind = if ending.simulated {
+        "simulated device"
+    } else {
+        "device"
+    };
+    let devices = Count(ending.devices.len() as u64, kind);
+    put!(
+        out,
+        "\n{STRONG}{}{STRONG:#} on {devices}: {}",
+        Escaped(ending.playbook),
+        tally.join(", ")
+    );
+}
+
+fn findings(ending: &Ending<'_>, out: &mut String) {
+    // The same title on many hosts is one line; a title that names its host is one line each.
+    let mut grouped: BTreeMap<(std::cmp::Reverse<Severity>, String), Vec<String>> = BTreeMap::new();
+    for device in ending.devices {
+        let Some(record) = ending.state.device(device.id) else {
+            continue;
+        };
+        for (severity, title) in &record.findings {
+            let name = device.name.to_string();
+            let hosts = grouped
+                .entry((std::cmp::Reverse(*severity), title.clone()))
+                .or_default();
+            if hosts.last() != Some(&name) {
+                hosts.push(name);
+            }
+        }
+    }
+    if grouped.is_empty() {
+        return;
+    }
+    put!(out, "\n{STRONG}findings{STRONG:#}");
+    for ((std::cmp::Reverse(severity), title), hosts) in grouped.iter().take(MOST_NAMES) {
+        let severity = paint(style::of_severity(*severity), severity, 8);
+        let more = if hosts.len() > 3 {
+            format!(" and {} more", hosts.len() - 3)
+        } else {
+            String::new()
+        };
+        let names = hosts[..hosts.len().min(3)].join(", ");
+        put!(
+            out,
+            "  {severity}  {}  {DIM}{names}{more}{DIM:#}",
+            Escaped(title)
+        );
+    }
+    rest(grouped.len(), "findings.ndjson", out);
+}
+
+/// Every device that is not ok, those with the same state and reason together.
+fn not_ok(ending: &Ending<'_>, out: &mut String) {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for device in ending.devices {
+        let Some((state, reason)) = ending.state.device(device.id).and_then(DeviceRecord::state)
+        else {
+            continue;
+        };
+        if state == DeviceState::Ok {
+            continue;
+        }
+        let summary = reason.map(|reason| reason.summary()).unwrap_or_default();
+        match groups
+            .iter_mut()
+            .find(|group| group.state == state && group.summary == summary)
+        {
+            Some(group) => group.names.push(device.name.to_string()),
+            None => groups.push(Group {
+                state,
+                summary,
+                hint: reason.and_then(|reason| reason.cause.hint()),
+                names: vec![device.name.to_string()],
+            }),
+        }
+    }
+    if groups.is_empty() {
+        return;
+    }
+    put!(out, "\n{STRONG}not ok{STRONG:#}");
+    for group in &groups {
+        group.draw(ending.width, out);
+    }
+}
+
+/// Devices that ended alike.
+struct Group<'a> {
+    state: DeviceState,
+    summary: String,
+    hint: Option<&'a str>,
+    names: Vec<String>,
+}
+
+impl Group<'_> {
+    fn draw(&self, width: usize, out: &mut String) {
+        const INDENT: usize = 15;
+        let state = paint(style::of_state(self.state), self.state, 11);
+        if let [name] = self.names.as_slice() {
+            put!(
+                out,
+                "  {state}  {:<NAME$}  {}",
+                fit(name, NAME),
+                self.summary
+            );
+        } else {
+            let count = Count(self.names.len() as u64, "device");
+            put!(out, "  {state}  {count}: {}", self.summary);
+            for line in filled(&self.names, width.saturating_sub(INDENT)) {
+                put!(out, "{:INDENT$}{line}", "");
+            }
+        }
+        if let Some(hint) = self.hint {
+            put!(out, "{:INDENT$}{DIM}{hint}{DIM:#}", "");
+        }
+    }
+}
+
+/// Words in lines of at most `width` characters.
+fn filled(words: &[String], width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.clone()),
+        }
+    }
+    lines
+}
+
+fn left_behind(ending: &Ending<'_>, out: &mut String) {
+    let left: Vec<String> = ending
+        .devices
+        .iter()
+        .filter_map(|device| Some((device, ending.state.device(device.id)?)))
+        .flat_map(|(device, record)| {
+            record.left_behind.iter().map(move |path| {
+                format!(
+                    "{:<NAME$}  {}",
+                    fit(&device.name.to_string(), NAME),
+                    Escaped(path)
+                )
+            })
+        })
+        .collect();
+    if left.is_empty() {
+        return;
+    }
+    put!(out, "\n{STRONG}left behind{STRONG:#}");
+    for line in left.iter().take(MOST_NAMES) {
+        put!(out, "  {line}");
+    }
+    rest(left.len(), "devices/*/data/outcome.json", out);
+}
+
+fn rest(total: usize, file: &str, out: &mut String) {
+    if total > MOST_NAMES {
+        put!(out, "  … and {} more: {file}", total - MOST_NAMES);
+    }
+}
+
+fn facts(ending: &Ending<'_>, out: &mut String) {
+    let (state, dir) = (ending.state, Escaped(ending.run_dir));
+    let spent = state.spent();
+    let bags = state
+        .devices()
+        .filter(|(_, record)| record.bag.is_some())
+        .count() as u64;
+    put!(out);
+    put!(
+        out,
+        "spent     {}, {}, {}, {}, {:.1} s",
+        Count(spent.requests, "request"),
+        Count(state.commands(), "command"),
+        Count(state.sessions(), "session"),
+        Bytes(spent.bytes),
+        ending.took.as_secs_f64()
+    );
+    put!(
+        out,
+        "evidence  {dir}/devices  ({})",
+        Count(bags, "sealed bag")
+    );
+    put!(out, "results   {dir}/results.ndjson");
+    if ending.simulated {
+        put!(out, "          simulated: no real device was touched");
+    }
+    put!(out, "\nnext      {}", next(ending));
+}
+
+/// The one command that most likely comes next.
+fn next(ending: &Ending<'_>) -> String {
+    let wanted = |device: &&&Device| {
+        let state = ending.state.device(device.id).and_then(DeviceRecord::state);
+        !matches!(
+            state,
+            Some((
+                DeviceState::Ok | DeviceState::Skipped | DeviceState::Unknown,
+                _
+            ))
+        )
+    };
+    let left: Vec<String> = ending
+        .devices
+        .iter()
+        .filter(wanted)
+        .map(|device| device.id.to_string())
+        .collect();
+    if left.is_empty() || ending.simulated {
+        let worst = ending.state.worst_finding();
+        let file = if worst.is_some() {
+            "findings.ndjson"
+        } else {
+            "summary.json"
+        };
+        return format!("less {}/{file}", Escaped(ending.run_dir));
+    }
+    format!(
+        "sortie run {} --targets ids:{}{}",
+        Escaped(ending.playbook_path),
+        left.join(","),
+        ending.again
+    )
+}
