@@ -8,6 +8,7 @@ use super::device::SimDevice;
 use super::endpoint::content::mix;
 use crate::model::device::Os;
 use naming::Names;
+use std::collections::BTreeMap;
 
 /// What a playbook's targets select, as far as a fleet can be made to fit.
 ///
@@ -51,6 +52,7 @@ pub fn fleet(selected: usize, wanted: &Wanted, seed: u64) -> Vec<SimDevice> {
         wanted,
         next_id: 3_000_000 + mix(seed) % 90 * 10_000,
         seed,
+        made: BTreeMap::new(),
     };
     let mut devices: Vec<SimDevice> = (0..selected)
         .map_while(|index| maker.selected(index))
@@ -65,6 +67,8 @@ struct Maker<'a> {
     names: Names<'a>,
     next_id: u64,
     seed: u64,
+    /// Selected devices so far, by family.
+    made: BTreeMap<Os, usize>,
 }
 
 impl Maker<'_> {
@@ -78,7 +82,10 @@ impl Maker<'_> {
             None => (self.free_id(), self.names.fitting(os)?),
         };
         let mut device = self.furnish(id, name, os);
-        if index % 5 == 1 {
+        // The second of each family and every fifth after it, so that a mixed fleet has something of each.
+        let nth = self.made.entry(os).or_default();
+        *nth += 1;
+        if *nth % 5 == 2 {
             device.planted = image::plant_findings(&mut device);
         }
         Some(device)
@@ -219,9 +226,20 @@ mod tests {
     }
 
     #[test]
-    fn findings_lie_on_every_fifth_from_the_second() {
-        let made = fleet(12, &wanted(&[], &[], &[], &[]), 1);
-        let planted: Vec<usize> = (0..12).filter(|i| made[*i].planted).collect();
-        assert_eq!(planted, [1, 6, 11]);
+    fn findings_lie_on_every_fifth_of_a_family_from_the_second() {
+        let made = fleet(25, &wanted(&[], &[], &[], &[]), 1);
+        for os in Os::NAMED {
+            let family = made[..25].iter().filter(|device| device.os == os);
+            let planted: Vec<usize> = family
+                .enumerate()
+                .filter(|(_, device)| device.planted)
+                .map(|(nth, _)| nth)
+                .collect();
+            assert_eq!(
+                planted,
+                (1..25).step_by(5).take(planted.len()).collect::<Vec<_>>()
+            );
+            assert!(!planted.is_empty(), "{os}");
+        }
     }
 }
