@@ -4,6 +4,7 @@
 //! no device and no session.
 
 pub mod check;
+pub mod explain;
 pub mod input;
 pub mod modifier;
 pub mod references;
