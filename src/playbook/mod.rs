@@ -6,6 +6,7 @@
 pub mod check;
 pub mod explain;
 pub mod input;
+mod lint;
 pub mod modifier;
 pub mod references;
 pub mod schema;

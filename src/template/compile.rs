@@ -2,6 +2,7 @@
 
 use super::engine::{ENGINE, measure};
 use super::error::TemplateError;
+use super::field::FromText;
 use super::scope::Scope;
 use super::syntax::{self, Problem};
 use crate::text::diagnostic::{Code, Diagnostics};
@@ -12,13 +13,44 @@ use minijinja::{Error, ErrorKind, Expression, Value};
 use std::ops::Range;
 
 /// A variable that a template or an expression refers to, such as `inputs.case`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Reference {
     /// The name and its attributes, as far as they are constant.
     pub path: Vec<String>,
     pub span: Span,
     /// It may be missing: it stands under `is defined` or before `default`.
     pub guarded: bool,
+    /// Its text may come out as it is: no quoting filter, no number and no yes or no stands between.
+    pub verbatim: bool,
+    /// It is the whole expression.
+    pub(super) whole: bool,
+    /// What its value has to become, where it is all that a typed argument is given.
+    pub wanted: Option<Wanted>,
+}
+
+/// A type that the text of a value has to become.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    expected: fn() -> String,
+    accepts: fn(&str) -> bool,
+}
+
+impl Wanted {
+    pub(super) fn of<T: FromText>() -> Self {
+        Self {
+            expected: T::expected,
+            accepts: |text| T::from_text(text.trim()).is_ok(),
+        }
+    }
+
+    /// As in `expected a whole number`.
+    pub fn expected(self) -> String {
+        (self.expected)()
+    }
+
+    pub fn accepts(self, text: &str) -> bool {
+        (self.accepts)(text)
+    }
 }
 
 impl Reference {
@@ -91,6 +123,9 @@ pub(super) fn compile(
             path: path.parts,
             span: place(path.range),
             guarded: path.guarded,
+            verbatim: path.verbatim,
+            whole: path.whole,
+            wanted: None,
         })
         .collect();
     Some(Compiled {
