@@ -11,6 +11,7 @@ use crate::text::source::Span;
 use crate::text::yaml::Origin;
 use minijinja::{Error, ErrorKind, Expression, Value};
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// A variable that a template or an expression refers to, such as `inputs.case`.
 #[derive(Debug, Clone)]
@@ -65,7 +66,8 @@ pub(super) struct Compiled {
     /// Of the expression within the scalar's text.
     at: usize,
     origin: Origin,
-    expression: Expression<'static, 'static>,
+    /// Made when it is first needed: one takes kilobytes, and a playbook may hold very many.
+    expression: OnceLock<Expression<'static, 'static>>,
     pub(super) references: Vec<Reference>,
 }
 
@@ -108,14 +110,11 @@ pub(super) fn compile(
         }
         return None;
     }
-    let expression = match ENGINE.compile_expression_owned(source.to_owned()) {
-        Ok(expression) => expression,
-        Err(error) => {
-            let range = error.range().unwrap_or(0..source.len());
-            diagnostics.error(Code::TemplateSyntax, place(range), words(&error, source));
-            return None;
-        }
-    };
+    if let Err(error) = ENGINE.compile_expression(source) {
+        let range = error.range().unwrap_or(0..source.len());
+        diagnostics.error(Code::TemplateSyntax, place(range), words(&error, source));
+        return None;
+    }
     let references = analysis
         .paths
         .into_iter()
@@ -132,15 +131,19 @@ pub(super) fn compile(
         source: source.to_owned(),
         at,
         origin: origin.clone(),
-        expression,
+        expression: OnceLock::new(),
         references,
     })
 }
 
 impl Compiled {
     pub(super) fn eval(&self, scope: &Scope) -> Result<Value, TemplateError> {
-        let value = self
-            .expression
+        let expression = self.expression.get_or_init(|| {
+            ENGINE
+                .compile_expression_owned(self.source.clone())
+                .expect("it compiled when it was checked")
+        });
+        let value = expression
             .eval(scope.value())
             .map_err(|error| self.explain(&error, scope))?;
         if value.is_undefined() {

@@ -4,30 +4,32 @@
 
 use super::command_line::{Invocation, UNKNOWN, invocations};
 use super::programs;
-use crate::playbook::{Playbook, Step};
+use crate::playbook::Playbook;
 use crate::step::StepKind;
 use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::escape::Escaped;
+use std::collections::HashSet;
 
 pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
-    for (at, step) in playbook.steps.iter().enumerate() {
+    // From the end, so that what later steps take away is known.
+    let mut taken: HashSet<String> = HashSet::new();
+    for step in playbook.steps.iter().rev() {
         let StepKind::Exec(exec) = &step.kind else {
+            taken.extend(deleted(&step.kind));
             continue;
         };
-        let found = invocations(&exec.command);
-        for (within, one) in found.iter().enumerate() {
-            for path in written(one).filter(|path| !path.contains(UNKNOWN)) {
-                let soon = found[within + 1..]
-                    .iter()
-                    .any(|later| takes_away(later, path));
-                let later = &playbook.steps[at + 1..];
-                if soon || later.iter().any(|step| removes(step, path)) {
+        for found in invocations(&exec.command).iter().rev() {
+            for path in written(found).filter(|path| !path.contains(UNKNOWN)) {
+                if taken.contains(&path.to_ascii_lowercase()) {
                     continue;
                 }
                 let message = format!("this leaves `{}` on the endpoint", Escaped(path));
                 all.warn(Code::Cleanup, exec.command.span(), message).help(
                     "fetch it and remove it in a later step; output without a redirection is fetched and removed by itself",
                 );
+            }
+            if removes(found) {
+                taken.extend(found.args.iter().map(|arg| arg.to_ascii_lowercase()));
             }
         }
     }
@@ -46,24 +48,17 @@ fn written(found: &Invocation) -> impl Iterator<Item = &str> {
     found.writes.iter().map(String::as_str).chain(saved)
 }
 
-fn removes(step: &Step, path: &str) -> bool {
-    match &step.kind {
-        StepKind::Exec(exec) => invocations(&exec.command)
-            .iter()
-            .any(|found| takes_away(found, path)),
-        kind => {
-            let arguments = kind.arguments();
-            kind.spec().key == "delete_file"
-                && arguments
-                    .templates
-                    .iter()
-                    .any(|(_, template)| template.text().eq_ignore_ascii_case(path))
-        }
-    }
+fn removes(found: &Invocation) -> bool {
+    programs::destroys(found).is_some() || matches!(found.program.as_str(), "move" | "mv")
 }
 
-fn takes_away(found: &Invocation, path: &str) -> bool {
-    let removes =
-        programs::destroys(found).is_some() || matches!(found.program.as_str(), "move" | "mv");
-    removes && found.args.iter().any(|arg| arg.eq_ignore_ascii_case(path))
+/// What a step of ours deletes.
+fn deleted(kind: &StepKind) -> Vec<String> {
+    if kind.spec().key != "delete_file" {
+        return Vec::new();
+    }
+    let templates = kind.arguments().templates.into_iter();
+    templates
+        .map(|(_, template)| template.text().to_ascii_lowercase())
+        .collect()
 }
