@@ -51,16 +51,7 @@ pub(super) fn show(diagnostics: &[Diagnostic], source: &Source, output: &Output)
         Output::say(&render(diagnostics, source, style));
         Output::say("");
     }
-    let count = |severity| {
-        diagnostics
-            .iter()
-            .filter(|diagnostic| diagnostic.severity == severity)
-            .count() as u64
-    };
-    Verdict {
-        errors: count(Severity::Error),
-        warnings: count(Severity::Warning),
-    }
+    Verdict::of(diagnostics)
 }
 
 /// How many of each there were.
@@ -68,6 +59,21 @@ pub(super) fn show(diagnostics: &[Diagnostic], source: &Source, output: &Output)
 pub(super) struct Verdict {
     pub(super) errors: u64,
     pub(super) warnings: u64,
+}
+
+impl Verdict {
+    pub(super) fn of(diagnostics: &[Diagnostic]) -> Self {
+        let count = |severity| {
+            diagnostics
+                .iter()
+                .filter(|diagnostic| diagnostic.severity == severity)
+                .count() as u64
+        };
+        Self {
+            errors: count(Severity::Error),
+            warnings: count(Severity::Warning),
+        }
+    }
 }
 
 /// A playbook that passed its check, or the failure that was told.

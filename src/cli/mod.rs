@@ -13,6 +13,7 @@ mod run;
 mod schema;
 mod signals;
 mod simulate;
+mod told;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit::Exit;

@@ -1,11 +1,9 @@
 //! The gate: a document becomes a [`Playbook`] here, or every reason why it does not is told at once.
 
-use super::{Playbook, Step, references, syntax};
-use crate::model::device::Os;
+use super::{Playbook, Step, lint, references, syntax};
 use crate::model::id::StepId;
 use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::text::source::Source;
-use crate::text::words::List;
 use crate::text::yaml;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,8 +31,8 @@ pub fn check(name: &str, bytes: &[u8]) -> Checked {
         ids(&mut playbook.steps, &mut all);
         references::check(&playbook, &mut all);
         permissions(&playbook, &mut all);
-        systems(&playbook, &mut all);
         sizes(&playbook, &mut all);
+        lint::check(&playbook, &mut all);
         playbook
     });
     let sound = !all.has_errors();
@@ -90,26 +88,6 @@ fn permissions(playbook: &Playbook, all: &mut Diagnostics) {
                 "declare it at the top: permissions: [{}]",
                 list.join(", ")
             ));
-        }
-    }
-}
-
-fn systems(playbook: &Playbook, all: &mut Diagnostics) {
-    for step in &playbook.steps {
-        let spec = step.kind.spec();
-        let wanted: &[Os] = if step.os.is_empty() {
-            &Os::NAMED
-        } else {
-            &step.os
-        };
-        if !wanted.iter().any(|os| spec.os.contains(os)) {
-            let message = format!(
-                "`{}` runs on {} only, so this step never runs",
-                spec.key,
-                List::and(spec.os)
-            );
-            all.warn(Code::Unreachable, step.span, message)
-                .help("remove the step, or change its `os`");
         }
     }
 }

@@ -4,7 +4,9 @@
 //! no device and no session.
 
 pub mod check;
+pub mod explain;
 pub mod input;
+mod lint;
 pub mod modifier;
 pub mod references;
 pub mod schema;

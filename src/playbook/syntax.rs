@@ -48,6 +48,15 @@ const TOP_HINTS: &[(&str, &str)] = &[
     ("version", "the version of the language is `sortie: 1`"),
     ("env", "declare values under `inputs` or `vars`"),
     ("variables", "derived values are under `vars`"),
+    (
+        "vars_prompt",
+        "what is asked for is declared under `inputs`",
+    ),
+    (
+        "runs-on",
+        "devices are chosen under `targets`, for example targets: {os: windows}",
+    ),
+    ("become", "remove it: commands run as SYSTEM or root"),
 ];
 
 const STEP_HINTS: &[(&str, &str)] = &[
@@ -71,7 +80,18 @@ const STEP_HINTS: &[(&str, &str)] = &[
         "a command is run with `exec`; no shell stands between",
     ),
     ("uses", "another playbook is included with `use`"),
+    (
+        "with",
+        "arguments stand under the action, for example get_file: {path: …, max_size: …}",
+    ),
     ("effect", "write it under `exec`"),
+    ("working-directory", "write it under `exec`, as `cwd`"),
+    (
+        "failed_when",
+        "write expect_code under `exec`, or a step with `assert`",
+    ),
+    ("changed_when", "write it under `exec`, as `effect`"),
+    ("become", "remove it: commands run as SYSTEM or root"),
 ];
 
 /// Other tools' words for an action, each with its hint above.

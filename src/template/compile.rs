@@ -2,6 +2,7 @@
 
 use super::engine::{ENGINE, measure};
 use super::error::TemplateError;
+use super::field::FromText;
 use super::scope::Scope;
 use super::syntax::{self, Problem};
 use crate::text::diagnostic::{Code, Diagnostics};
@@ -10,15 +11,47 @@ use crate::text::source::Span;
 use crate::text::yaml::Origin;
 use minijinja::{Error, ErrorKind, Expression, Value};
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// A variable that a template or an expression refers to, such as `inputs.case`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Reference {
     /// The name and its attributes, as far as they are constant.
     pub path: Vec<String>,
     pub span: Span,
     /// It may be missing: it stands under `is defined` or before `default`.
     pub guarded: bool,
+    /// Its text may come out as it is: no quoting filter, no number and no yes or no stands between.
+    pub verbatim: bool,
+    /// It is the whole expression.
+    pub(super) whole: bool,
+    /// What its value has to become, where it is all that a typed argument is given.
+    pub wanted: Option<Wanted>,
+}
+
+/// A type that the text of a value has to become.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    expected: fn() -> String,
+    accepts: fn(&str) -> bool,
+}
+
+impl Wanted {
+    pub(super) fn of<T: FromText>() -> Self {
+        Self {
+            expected: T::expected,
+            accepts: |text| T::from_text(text.trim()).is_ok(),
+        }
+    }
+
+    /// As in `expected a whole number`.
+    pub fn expected(self) -> String {
+        (self.expected)()
+    }
+
+    pub fn accepts(self, text: &str) -> bool {
+        (self.accepts)(text)
+    }
 }
 
 impl Reference {
@@ -33,7 +66,8 @@ pub(super) struct Compiled {
     /// Of the expression within the scalar's text.
     at: usize,
     origin: Origin,
-    expression: Expression<'static, 'static>,
+    /// Made when it is first needed: one takes kilobytes, and a playbook may hold very many.
+    expression: OnceLock<Expression<'static, 'static>>,
     pub(super) references: Vec<Reference>,
 }
 
@@ -76,14 +110,11 @@ pub(super) fn compile(
         }
         return None;
     }
-    let expression = match ENGINE.compile_expression_owned(source.to_owned()) {
-        Ok(expression) => expression,
-        Err(error) => {
-            let range = error.range().unwrap_or(0..source.len());
-            diagnostics.error(Code::TemplateSyntax, place(range), words(&error, source));
-            return None;
-        }
-    };
+    if let Err(error) = ENGINE.compile_expression(source) {
+        let range = error.range().unwrap_or(0..source.len());
+        diagnostics.error(Code::TemplateSyntax, place(range), words(&error, source));
+        return None;
+    }
     let references = analysis
         .paths
         .into_iter()
@@ -91,21 +122,28 @@ pub(super) fn compile(
             path: path.parts,
             span: place(path.range),
             guarded: path.guarded,
+            verbatim: path.verbatim,
+            whole: path.whole,
+            wanted: None,
         })
         .collect();
     Some(Compiled {
         source: source.to_owned(),
         at,
         origin: origin.clone(),
-        expression,
+        expression: OnceLock::new(),
         references,
     })
 }
 
 impl Compiled {
     pub(super) fn eval(&self, scope: &Scope) -> Result<Value, TemplateError> {
-        let value = self
-            .expression
+        let expression = self.expression.get_or_init(|| {
+            ENGINE
+                .compile_expression_owned(self.source.clone())
+                .expect("it compiled when it was checked")
+        });
+        let value = expression
             .eval(scope.value())
             .map_err(|error| self.explain(&error, scope))?;
         if value.is_undefined() {

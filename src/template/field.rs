@@ -1,6 +1,6 @@
 //! Numbers, durations, sizes and choices, given as they are or as a `{{ }}` string.
 
-use super::compile::{Reference, shown};
+use super::compile::{Reference, Wanted, shown};
 use super::engine::write_text;
 use super::error::TemplateError;
 use super::scope::Scope;
@@ -145,7 +145,8 @@ impl<T: FromText> Field<T> {
     pub fn from_scalar(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         match node.as_text() {
             Some(text) if text.contains("{{") => {
-                Template::from_scalar(node, diagnostics).map(Self::Template)
+                let template = Template::from_scalar(node, diagnostics)?;
+                Some(Self::Template(template.wanting(Wanted::of::<T>())))
             }
             _ => read(node, diagnostics).map(Self::Literal),
         }

@@ -24,7 +24,7 @@ mod shape;
 mod syntax;
 mod text;
 
-pub use compile::Reference;
+pub use compile::{Reference, Wanted};
 pub use data::Data;
 pub use error::TemplateError;
 pub use expr::Expr;

@@ -8,6 +8,7 @@ use crate::text::words::suggest;
 use minijinja::Value;
 use minijinja::machinery::ast::{BinOpKind, Call, CallArg, Expr, UnaryOpKind};
 use minijinja::machinery::{Span, parse_expr};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// A name with its attributes, where it stands in the expression.
@@ -17,6 +18,10 @@ pub(super) struct Path {
     pub(super) range: Range<usize>,
     /// Under `is defined` or `default`: it may be missing.
     pub(super) guarded: bool,
+    /// Its text may be part of the result as it is.
+    pub(super) verbatim: bool,
+    /// It is the whole expression.
+    pub(super) whole: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +46,16 @@ pub(super) fn analyse(source: &str) -> Analysis<'_> {
         ..Analysis::default()
     };
     match parse_expr(source) {
-        Ok(tree) => analysis.walk(&tree, false),
+        Ok(tree) => {
+            analysis.walk(&tree, false);
+            let whole = path(&tree).is_some();
+            let mut verbatim = BTreeSet::new();
+            flow(&tree, &mut verbatim);
+            for path in &mut analysis.paths {
+                path.verbatim = verbatim.contains(&path.range.start);
+                path.whole = whole;
+            }
+        }
         Err(error) => {
             let range = error.range().unwrap_or(0..source.len());
             let compares = source.get(range.clone()) == Some("=");
@@ -66,6 +80,8 @@ impl Analysis<'_> {
                 parts,
                 range,
                 guarded,
+                verbatim: false,
+                whole: false,
             });
             return;
         }
@@ -272,6 +288,60 @@ fn path(expr: &Expr<'_>) -> Option<(usize, Vec<String>)> {
         _ => None,
     }
 }
+
+/// Where the names begin whose text may come out as it is: no quoting filter, no number and no yes or
+/// no stands between.
+fn flow(expr: &Expr<'_>, out: &mut BTreeSet<usize>) {
+    if let Some((start, _)) = path(expr) {
+        out.insert(start);
+        return;
+    }
+    if is_number(expr) {
+        return;
+    }
+    match expr {
+        Expr::Var(_) | Expr::Const(_) | Expr::UnaryOp(_) | Expr::Compare(_) | Expr::Test(_) => {}
+        Expr::Slice(slice) => flow(&slice.expr, out),
+        Expr::GetAttr(attr) => flow(&attr.expr, out),
+        Expr::GetItem(item) => flow(&item.expr, out),
+        Expr::BinOp(op) => {
+            if matches!(
+                op.op,
+                BinOpKind::ScAnd | BinOpKind::ScOr | BinOpKind::Add | BinOpKind::Concat
+            ) {
+                flow(&op.left, out);
+                flow(&op.right, out);
+            }
+        }
+        Expr::IfExpr(choice) => {
+            flow(&choice.true_expr, out);
+            if let Some(other) = &choice.false_expr {
+                flow(other, out);
+            }
+        }
+        Expr::Filter(filter) => {
+            let mapped = filter.args.first().and_then(|arg| match arg {
+                CallArg::Pos(Expr::Const(name)) if filter.name == "map" => name.value.as_str(),
+                _ => None,
+            });
+            if !QUOTES.contains(&mapped.unwrap_or(filter.name)) {
+                filter.expr.iter().for_each(|input| flow(input, out));
+                filter.args.iter().for_each(|arg| flow(value(arg), out));
+            }
+        }
+        Expr::Call(call) => call.args.iter().for_each(|arg| flow(value(arg), out)),
+        Expr::List(list) => list.items.iter().for_each(|item| flow(item, out)),
+        Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| flow(item, out)),
+        Expr::Map(map) => map
+            .keys
+            .iter()
+            .chain(&map.values)
+            .for_each(|item| flow(item, out)),
+    }
+}
+
+/// Filters that make text harmless in a command line.
+const QUOTES: [&str; 3] = ["cmd_quote", "ps_quote", "sh_quote"];
 
 fn is_number(expr: &Expr<'_>) -> bool {
     match expr {

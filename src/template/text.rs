@@ -1,6 +1,6 @@
 //! A string that may contain `{{ }}`.
 
-use super::compile::{Compiled, Reference, compile};
+use super::compile::{Compiled, Reference, Wanted, compile};
 use super::engine::write_text;
 use super::error::TemplateError;
 use super::scope::Scope;
@@ -152,6 +152,35 @@ impl Template {
             Piece::Text(_) => None,
             Piece::Expr(compiled) => Some(compiled.source().trim()),
         })
+    }
+
+    /// The text with a mark where each expression stands: what is known of a command line.
+    pub fn outline(&self, mark: char) -> String {
+        let mut text = String::new();
+        for piece in &self.0.pieces {
+            match piece {
+                Piece::Text(range) => text.push_str(&self.0.text[range.clone()]),
+                Piece::Expr(_) => text.push(mark),
+            }
+        }
+        text
+    }
+
+    /// There is one `{{ }}` and no text beside it.
+    pub fn is_one_expression(&self) -> bool {
+        matches!(self.0.pieces[..], [Piece::Expr(_)])
+    }
+
+    /// The value has to become this type: the reference that is all of it learns so.
+    #[must_use]
+    pub(super) fn wanting(mut self, wanted: Wanted) -> Self {
+        let inner = Arc::get_mut(&mut self.0);
+        if let Some([Piece::Expr(compiled)]) = inner.map(|inner| &mut inner.pieces[..]) {
+            for reference in compiled.references.iter_mut().filter(|one| one.whole) {
+                reference.wanted = Some(wanted);
+            }
+        }
+        self
     }
 
     /// The first names of all that it refers to: `inputs`, `device`, `procs`.

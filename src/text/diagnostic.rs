@@ -40,10 +40,18 @@ pub enum Code {
     RegisterBeforeUse,
     UnusedVariable,
     Unreachable,
+    /// Text that nobody has seen yet in a command line.
+    Unquoted,
+    /// A command line that destroys.
+    Danger,
+    /// `effect: read` on what is not known to read only.
+    EffectDoubt,
+    /// A file that is left on the endpoint.
+    Cleanup,
 }
 
 impl Code {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::Syntax,
         Self::YamlFeature,
         Self::Trap,
@@ -64,6 +72,10 @@ impl Code {
         Self::RegisterBeforeUse,
         Self::UnusedVariable,
         Self::Unreachable,
+        Self::Unquoted,
+        Self::Danger,
+        Self::EffectDoubt,
+        Self::Cleanup,
     ];
 
     pub const fn slug(self) -> &'static str {
@@ -88,6 +100,10 @@ impl Code {
             Self::RegisterBeforeUse => "register-before-use",
             Self::UnusedVariable => "unused-variable",
             Self::Unreachable => "unreachable",
+            Self::Unquoted => "unquoted",
+            Self::Danger => "danger",
+            Self::EffectDoubt => "effect-doubt",
+            Self::Cleanup => "cleanup",
         }
     }
 }

@@ -1,3 +1,4 @@
+mod any_bytes;
 mod api_http;
 mod cable;
 mod engine;

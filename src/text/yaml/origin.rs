@@ -2,6 +2,7 @@
 
 use crate::text::source::Span;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Where a scalar's text stands in the file: a list of runs that were copied as they are.
 ///
@@ -9,7 +10,8 @@ use std::ops::Range;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
     whole: Span,
-    runs: Box<[Run]>,
+    /// Shared: each of thousands of templates in a scalar has its origin.
+    runs: Arc<[Run]>,
 }
 
 /// How a scalar was written.
@@ -35,7 +37,7 @@ impl Origin {
     pub fn whole(whole: Span) -> Self {
         Self {
             whole,
-            runs: Box::default(),
+            runs: Arc::default(),
         }
     }
 

@@ -1,0 +1,45 @@
+//! What is probably not meant, or not safe: one file for each lint, and the one list of them.
+//!
+//! A lint looks at a playbook that could be read; it never changes it, and asks nothing of a device.
+//! Whoever adds one adds its code, if it needs one, and a pair under `tests/invalid`.
+
+mod cleanup;
+mod command_line;
+mod danger;
+mod effect_doubt;
+mod fits;
+mod programs;
+mod session;
+mod unquoted;
+mod unreachable;
+
+use super::Playbook;
+use crate::step::{Exec, StepKind};
+use crate::text::diagnostic::Diagnostics;
+
+type Lint = fn(&Playbook, &mut Diagnostics);
+
+const LINTS: [Lint; 7] = [
+    unquoted::check,
+    danger::check,
+    effect_doubt::check,
+    session::check,
+    cleanup::check,
+    fits::check,
+    unreachable::check,
+];
+
+/// Everything that the lints have to say.
+pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
+    for lint in LINTS {
+        lint(playbook, all);
+    }
+}
+
+/// The steps that run a command line, with what they run.
+fn commands(playbook: &Playbook) -> impl Iterator<Item = (&super::Step, &Exec)> {
+    playbook.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::Exec(exec) => Some((step, exec)),
+        _ => None,
+    })
+}

@@ -1,0 +1,165 @@
+//! Text that nobody has seen yet must not become part of a command line as it is.
+//!
+//! A file name on an endpoint is chosen by whoever may write there, and an input by whoever runs the
+//! playbook; either may hold what a shell takes for an operator. Numbers, words of our own and what
+//! the playbook itself says are fine. One exception: a command that is nothing but an input is what
+//! an operator wants to run, and quoting it would break it.
+
+use super::commands;
+use crate::playbook::input::InputType;
+use crate::playbook::modifier::ForEach;
+use crate::playbook::{Playbook, Step};
+use crate::step::{Shape, Spec, StepKind};
+use crate::template::{Data, Reference};
+use crate::text::diagnostic::{Code, Diagnostics};
+use std::collections::BTreeMap;
+
+/// Who chose a text, the least trusted last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    /// The author, or us.
+    Playbook,
+    /// Whoever runs the playbook.
+    Operator,
+    /// The endpoint, which may be an attacker's.
+    Endpoint,
+}
+
+pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
+    if commands(playbook).next().is_none() {
+        return;
+    }
+    let mut names = Names::of(playbook);
+    for step in &playbook.steps {
+        names.item = names.of_item(step);
+        if let StepKind::Exec(exec) = &step.kind {
+            let sole = exec.command.is_one_expression();
+            for reference in exec.command.references() {
+                complain(reference, names.origin(reference), sole, all);
+            }
+        }
+        names.after(step);
+    }
+}
+
+fn complain(reference: &Reference, origin: Origin, sole: bool, all: &mut Diagnostics) {
+    let name = reference.path.join(".");
+    let (message, help) = match origin {
+        Origin::Playbook => return,
+        Origin::Operator if sole => return,
+        Origin::Operator => (
+            format!(
+                "`{name}` is given by whoever runs this, and becomes part of a command line as it is"
+            ),
+            "",
+        ),
+        Origin::Endpoint => (
+            format!(
+                "`{name}` comes from the endpoint, and becomes part of a command line as it is"
+            ),
+            "; a number is made one with | int",
+        ),
+    };
+    all.error(Code::Unquoted, reference.span, message).help(format!(
+        "quote it for what reads it: {{{{ {name} | ps_quote }}}} for PowerShell, | sh_quote for sh, | cmd_quote for cmd.exe{help}"
+    ));
+}
+
+/// What is known of names at one step.
+struct Names<'p> {
+    inputs: BTreeMap<&'p str, Origin>,
+    vars: BTreeMap<&'p str, Origin>,
+    results: BTreeMap<&'p str, &'static Spec>,
+    item: Origin,
+}
+
+impl<'p> Names<'p> {
+    fn of(playbook: &'p Playbook) -> Self {
+        let inputs = playbook.inputs.iter().map(|input| {
+            let free = matches!(
+                input.kind,
+                InputType::String | InputType::Path | InputType::List
+            );
+            let origin = if free && input.choices.is_empty() {
+                Origin::Operator
+            } else {
+                Origin::Playbook
+            };
+            (input.name.as_str(), origin)
+        });
+        let mut names = Self {
+            inputs: inputs.collect(),
+            vars: BTreeMap::new(),
+            results: BTreeMap::new(),
+            item: Origin::Playbook,
+        };
+        for (key, data) in &playbook.vars {
+            let origin = names.of_data(data);
+            names.vars.insert(&key.text, origin);
+        }
+        names
+    }
+
+    fn after(&mut self, step: &'p Step) {
+        if let StepKind::Set(set) = &step.kind {
+            for (name, data) in &set.values {
+                // The step may be skipped, and then the former value stands.
+                let origin = self.of_data(data);
+                let former = self.vars.entry(name).or_insert(origin);
+                *former = origin.max(*former);
+            }
+        }
+        if let Some(name) = &step.register {
+            self.results.insert(name, step.kind.spec());
+        }
+    }
+
+    fn of_item(&self, step: &Step) -> Origin {
+        match &step.for_each {
+            None => Origin::Playbook,
+            Some(ForEach::List(items)) => self.worst(items.iter().flat_map(Data::references)),
+            Some(ForEach::Expr(expression)) => self.worst(expression.references()),
+        }
+    }
+
+    fn of_data(&self, data: &Data) -> Origin {
+        self.worst(data.references())
+    }
+
+    fn worst<'r>(&self, references: impl Iterator<Item = &'r Reference>) -> Origin {
+        references
+            .map(|reference| self.origin(reference))
+            .max()
+            .unwrap_or(Origin::Playbook)
+    }
+
+    fn origin(&self, reference: &Reference) -> Origin {
+        if !reference.verbatim {
+            return Origin::Playbook;
+        }
+        let all = |names: &BTreeMap<&str, Origin>| names.values().max().copied();
+        let field = reference.path.get(1).map(String::as_str);
+        let known = match (reference.root(), field) {
+            ("run", _) | ("device", Some("id" | "os" | "isolated" | "last_seen")) => {
+                Some(Origin::Playbook)
+            }
+            ("inputs", Some(name)) => self.inputs.get(name).copied(),
+            ("inputs", None) => all(&self.inputs),
+            ("vars", Some(name)) => self.vars.get(name).copied(),
+            ("vars", None) => all(&self.vars),
+            ("item", _) => Some(self.item),
+            (root, Some(field)) => self.results.get(root).map(|spec| of_result(spec, field)),
+            _ => None,
+        };
+        known.unwrap_or(Origin::Endpoint)
+    }
+}
+
+fn of_result(spec: &Spec, field: &str) -> Origin {
+    let shape = spec.results.iter().find(|known| known.name == field);
+    match shape.map(|known| known.shape) {
+        Some(Shape::Number | Shape::Flag) => Origin::Playbook,
+        None if field == "status" => Origin::Playbook,
+        _ => Origin::Endpoint,
+    }
+}
