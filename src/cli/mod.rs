@@ -13,6 +13,7 @@ mod run;
 mod schema;
 mod signals;
 mod simulate;
+mod steps;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit::Exit;
@@ -55,6 +56,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Check playbooks without any network, and show everything that is wrong with them.
     Check(check::CheckArgs),
+    /// Show the steps that playbooks are made of, or the manual of one.
+    Steps(steps::StepsArgs),
     /// Print the JSON Schema of playbooks, for completion and hover help in editors.
     Schema,
     /// Serve the built-in Carbon Black Cloud simulator.
@@ -68,7 +71,7 @@ fn parse() -> Result<Cli, clap::Error> {
         .get_arguments()
         .map(|option| option.clone().hide(true))
         .collect();
-    let command = ["check", "simulate"]
+    let command = ["check", "steps", "simulate"]
         .into_iter()
         .fold(Cli::command(), |command, name| {
             command.mut_subcommand(name, |command| command.args(&hidden))
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(args, &cli.global.scope, &output).await,
             Command::Plan(args) => plan::run(args, &cli.global.scope, &output).await,
             Command::Check(args) => check::run(&args, &output),
+            Command::Steps(args) => steps::run(&args, &output),
             Command::Schema => Ok(schema::run()),
             Command::Simulate(args) => simulate::run(args).await,
         }
