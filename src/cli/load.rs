@@ -95,6 +95,27 @@ pub(super) fn playbook(
     }
 }
 
+/// Refuses what this version understands and does not carry out, and draws it on the playbook.
+pub(super) fn refuse_not_built(
+    not_built: &[Diagnostic],
+    source: &Source,
+    output: &Output,
+) -> Result<(), Failure> {
+    if not_built.is_empty() {
+        return Ok(());
+    }
+    let verdict = show(not_built, source, output);
+    let (things, are) = match verdict.errors {
+        1 => ("1 thing".to_owned(), "is"),
+        many => (format!("{many} things"), "are"),
+    };
+    let message = format!(
+        "{}: {things} that it asks for {are} not built yet; nothing was sent",
+        Escaped(&source.name)
+    );
+    Err(Failure::new(Exit::Usage, message).hint("`sortie steps` lists the steps that are built"))
+}
+
 /// The inputs: from the environment, over them a file's, over them the command line's.
 pub(super) fn inputs(
     playbook: &Playbook,

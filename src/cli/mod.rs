@@ -13,6 +13,7 @@ mod run;
 mod schema;
 mod signals;
 mod simulate;
+mod steps;
 mod told;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -56,6 +57,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Check playbooks without any network, and show everything that is wrong with them.
     Check(check::CheckArgs),
+    /// Show the steps that playbooks are made of, or the manual of one.
+    Steps(steps::StepsArgs),
     /// Print the JSON Schema of playbooks, for completion and hover help in editors.
     Schema,
     /// Serve the built-in Carbon Black Cloud simulator.
@@ -69,7 +72,7 @@ fn parse() -> Result<Cli, clap::Error> {
         .get_arguments()
         .map(|option| option.clone().hide(true))
         .collect();
-    let command = ["check", "simulate"]
+    let command = ["check", "steps", "simulate"]
         .into_iter()
         .fold(Cli::command(), |command, name| {
             command.mut_subcommand(name, |command| command.args(&hidden))
@@ -109,6 +112,7 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(args, &cli.global.scope, &output).await,
             Command::Plan(args) => plan::run(args, &cli.global.scope, &output).await,
             Command::Check(args) => check::run(&args, &output),
+            Command::Steps(args) => steps::run(&args, &output),
             Command::Schema => Ok(schema::run()),
             Command::Simulate(args) => simulate::run(args).await,
         }

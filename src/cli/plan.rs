@@ -35,8 +35,17 @@ pub(super) struct PlanArgs {
     output: Option<PathBuf>,
 }
 
+/// What a plan is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Steps that are not built are marked.
+    Show,
+    /// Nothing that is not built may be in it.
+    Run,
+}
+
 pub(super) async fn run(args: PlanArgs, scope: &Scope, output: &Output) -> Result<Exit, Failure> {
-    let (plan, backend) = make(&args.playbook, scope, output).await?;
+    let (plan, backend) = make(&args.playbook, Purpose::Show, scope, output).await?;
     let document = Document::of(&plan);
     if let Some(path) = &args.output {
         save(path, &document)?;
@@ -68,10 +77,14 @@ fn save(path: &Path, document: &Document) -> Result<(), Failure> {
 /// The way from a file to a plan: check, inputs, targets, devices, values.
 pub(super) async fn make(
     path: &Path,
+    purpose: Purpose,
     scope: &Scope,
     output: &Output,
 ) -> Result<(Plan, Backend), Failure> {
     let playbook = load::playbook(&path.display().to_string(), &load::read(path)?, output)?;
+    if purpose == Purpose::Run {
+        load::refuse_not_built(&playbook.not_built(), &playbook.source, output)?;
+    }
     let inputs = load::inputs(&playbook, scope, output)?;
     let targets = load::targets(&playbook, scope)?;
     let settings = settings(&playbook, scope);
@@ -139,6 +152,7 @@ pub(super) async fn reopen(
         .hint("make it again with sortie plan -o")
     })?;
     let playbook = load::playbook(&document.path, document.playbook.as_bytes(), output)?;
+    load::refuse_not_built(&playbook.not_built(), &playbook.source, output)?;
     let ids = Ids(document.devices.iter().map(|line| line.id).collect());
     let mut targets = playbook.targets.clone();
     targets.selectors = vec![Selector::Ids(ids.clone())];

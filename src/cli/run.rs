@@ -4,6 +4,7 @@ use super::backend::Backend;
 use super::exit::Exit;
 use super::options::Scope;
 use super::output::Output;
+use super::plan::Purpose;
 use super::{Failure, plan, signals};
 use crate::bundle::{self, DiskError, Draft, RunDir};
 use crate::clock;
@@ -54,7 +55,7 @@ pub(super) async fn run(args: RunArgs, scope: &Scope, output: &Output) -> Result
     bundle::probe(&args.out).map_err(|error| unwritable(&error))?;
     let (plan, backend) = match (&args.plan, &args.playbook) {
         (Some(saved), _) => plan::reopen(saved, scope, output).await?,
-        (None, Some(playbook)) => plan::make(playbook, scope, output).await?,
+        (None, Some(playbook)) => plan::make(playbook, Purpose::Run, scope, output).await?,
         (None, None) => {
             return Err(Failure::new(
                 Exit::Usage,

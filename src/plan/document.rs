@@ -48,7 +48,7 @@ pub struct StepLine {
     pub name: String,
     pub action: String,
     pub effect: Effect,
-    pub permission: Option<Permission>,
+    pub permissions: Vec<Permission>,
     pub os: Vec<Os>,
     pub arguments: Map<String, Value>,
 }
@@ -225,7 +225,7 @@ fn step_line(step: &crate::playbook::Step) -> StepLine {
         name: step.label.clone(),
         action: spec.key.to_owned(),
         effect: step.kind.effect(),
-        permission: spec.permission,
+        permissions: spec.permissions.to_vec(),
         os: step.os.clone(),
         arguments,
     }

@@ -69,10 +69,10 @@ fn ids(steps: &mut [Step], all: &mut Diagnostics) {
 fn permissions(playbook: &Playbook, all: &mut Diagnostics) {
     for step in &playbook.steps {
         let spec = step.kind.spec();
-        let Some(needed) = spec.permission else {
-            continue;
-        };
-        if !playbook.permissions.contains(&needed) {
+        for needed in spec.permissions {
+            if playbook.permissions.contains(needed) {
+                continue;
+            }
             let mut list: Vec<String> = playbook
                 .permissions
                 .iter()

@@ -20,6 +20,7 @@ use crate::model::id::StepId;
 use crate::step::StepKind;
 use crate::target::Targets;
 use crate::template::{Data, Expr, Field, Identifier, Named, Template, Word};
+use crate::text::diagnostic::Diagnostic;
 use crate::text::duration::Duration;
 use crate::text::source::{Source, Span};
 use crate::text::yaml::Key;
@@ -117,6 +118,15 @@ impl Step {
 }
 
 impl Playbook {
+    /// What this version understands and does not carry out, with places: whoever carries the playbook
+    /// out refuses it for these.
+    pub fn not_built(&self) -> Vec<Diagnostic> {
+        let steps = self.steps.iter();
+        steps
+            .flat_map(|step| step.kind.not_built(step.span))
+            .collect()
+    }
+
     /// The steps that may change an endpoint.
     pub fn changing(&self) -> impl Iterator<Item = &Step> {
         self.steps

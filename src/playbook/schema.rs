@@ -204,10 +204,13 @@ mod tests {
         })
     }
 
-    /// A map with what it needs beside `key`: a step an action, unless that is one.
+    /// A map with what it needs beside `key`: a step an action, a deletion a guard, unless that is one.
     fn filled(root: &Value, map: &Value, key: Option<&str>) -> Value {
         let mut value = required(root, map, &map["required"]);
-        let actions = list(&map["oneOf"]);
+        let actions = match list(&map["oneOf"]) {
+            [] => list(&map["anyOf"]),
+            one_of => one_of,
+        };
         if !actions.iter().any(|one| one["required"][0] == json!(key))
             && let Some(Value::Object(action)) = actions
                 .first()
@@ -230,6 +233,9 @@ mod tests {
             if let Some(value) = at.pointer(first) {
                 return value.clone();
             }
+        }
+        if at["properties"].is_object() {
+            return filled(root, at, None);
         }
         for first in ["/allOf/0", "/anyOf/0"] {
             if let Some(form) = at.pointer(first) {

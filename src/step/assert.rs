@@ -8,7 +8,7 @@
 //! ```
 
 use super::cx::{StepCx, Stop};
-use super::{Arguments, Spec};
+use super::{Arguments, Built, Spec};
 use crate::model::device::Os;
 use crate::model::effect::Effect;
 use crate::model::outcome::Cause;
@@ -21,11 +21,13 @@ use serde_json::{Value, json};
 pub(super) const SPEC: Spec = Spec {
     key: "assert",
     summary: "fail unless something holds",
-    permission: None,
+    permissions: &[],
     effect: Effect::Read,
     os: &Os::NAMED,
     commands: &[],
     results: &[],
+    source: include_str!("assert.rs"),
+    built: Built::Yes,
     schema: SchemaGenerator::subschema_for::<Assert>,
 };
 

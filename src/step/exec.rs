@@ -6,6 +6,8 @@
 //! `once` (the default) must never run twice. `encoding` names a code page; `auto` knows UTF-8 and
 //! UTF-16 and takes everything else for the OEM page 437.
 //!
+//! Not built yet, and refused by `run`: `program` with `args`, and `output: file`.
+//!
 //! ```yaml
 //! name: Connections
 //! exec: {command: 'netstat.exe -ano', effect: read, expect_code: 0}
@@ -13,14 +15,15 @@
 //! ```
 
 use super::cx::{StepCx, Stop};
-use super::{Arguments, ResultField, Shape, Spec, unexpected};
+use super::guard::one_of;
+use super::{Arguments, Built, ResultField, Shape, Spec, never_started, unexpected};
 use crate::model::command::{Command, CommandResult};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::{Cause, NOT_FOUND};
 use crate::model::row::{Row, RowKind};
 use crate::template::{Choice, Field, Fields, FromText, Template, Word, short_form};
-use crate::text::diagnostic::{Code, Diagnostics};
+use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::text::encoding::Encoding;
 use crate::text::yaml::Node;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -30,7 +33,7 @@ use std::time::Duration;
 pub(super) const SPEC: Spec = Spec {
     key: "exec",
     summary: "run a command line and fetch its output",
-    permission: Some(Permission::Exec),
+    permissions: &[Permission::Exec],
     effect: Effect::Once,
     os: &Os::NAMED,
     commands: &["create process", "get file", "delete file"],
@@ -47,6 +50,8 @@ pub(super) const SPEC: Spec = Spec {
         ),
         ResultField::new("pid", Shape::Number, "the process id"),
     ],
+    source: include_str!("exec.rs"),
+    built: Built::Yes,
     schema: SchemaGenerator::subschema_for::<Exec>,
 };
 
@@ -59,16 +64,26 @@ const CLEAN_UP: Duration = Duration::from_secs(30);
 
 /// What to run, and what becomes of its output.
 #[derive(Debug, Clone, JsonSchema)]
-#[schemars(deny_unknown_fields, transform = short_form("command"))]
+#[schemars(
+    deny_unknown_fields,
+    extend("oneOf" = [{"required": ["command"]}, {"required": ["program"]}]),
+    transform = short_form("command")
+)]
 pub struct Exec {
     /// The command line as the endpoint gets it; no shell stands between.
-    pub command: Template,
+    pub command: Option<Template>,
+    /// The program to run, in place of `command`; it and `args` are quoted for the target.
+    pub program: Option<Template>,
+    /// The arguments of `program`, one by one.
+    #[schemars(extend("default" = []))]
+    pub args: Vec<Template>,
     /// The working directory on the endpoint.
     pub cwd: Option<Template>,
     /// Whether to wait for the command's end; without waiting there is neither output nor exit code.
     #[schemars(with = "Word<Wait>", extend("default" = true))]
     pub wait: Wait,
-    /// What becomes of the output: `text` fetches it, `none` leaves it alone. `none` where nobody waits.
+    /// What becomes of the output: `text` fetches it as text, `file` as it is, `none` leaves it alone.
+    /// `none` where nobody waits.
     #[schemars(with = "Word<Output>", extend("default" = "text"))]
     pub output: Output,
     /// How the output is encoded: `auto`, or an encoding such as `utf-8`, `windows-1252` or `cp850`.
@@ -80,6 +95,9 @@ pub struct Exec {
     /// end state however often it runs, `once` must never run twice.
     #[schemars(with = "Word<Effect>", extend("default" = "once"))]
     pub effect: Effect,
+    /// What the author asks for that is not built.
+    #[schemars(skip)]
+    pub(super) not_built: Vec<Diagnostic>,
 }
 
 /// Whether the command's end is awaited.
@@ -93,6 +111,7 @@ pub enum Wait {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     Text,
+    File,
     None,
 }
 
@@ -101,7 +120,11 @@ impl Choice for Wait {
 }
 
 impl Choice for Output {
-    const CHOICES: &'static [(&'static str, Self)] = &[("text", Self::Text), ("none", Self::None)];
+    const CHOICES: &'static [(&'static str, Self)] = &[
+        ("text", Self::Text),
+        ("file", Self::File),
+        ("none", Self::None),
+    ];
 }
 
 impl Choice for Effect {
@@ -129,9 +152,12 @@ impl FromText for Page {
 }
 
 impl Exec {
-    pub(super) fn read(node: &Node, all: &mut Diagnostics) -> Option<Self> {
+    pub(super) fn read(node: &Node, all: &mut Diagnostics) -> Self {
         let mut fields = Fields::with_short_form(node, SPEC.key, "command", all);
-        let command = fields.required("command");
+        let mut not_built = Vec::new();
+        let command = fields.optional("command");
+        let program = fields.later("program", &mut not_built);
+        let args: Vec<Template> = fields.later_or("args", Vec::new(), &mut not_built);
         let cwd = fields.optional("cwd");
         let wait = fields.or("wait", Wait::ForEnd);
         let output = fields.or(
@@ -146,7 +172,7 @@ impl Exec {
         let expect_code = fields.optional("expect_code");
         let effect = fields.or("effect", SPEC.effect);
         for (key, clash) in [
-            ("output", output == Output::Text),
+            ("output", output != Output::None),
             ("expect_code", expect_code.is_some()),
         ] {
             if wait == Wait::No && clash {
@@ -160,23 +186,47 @@ impl Exec {
                     .help(format!("remove `{key}` or `wait`"));
             }
         }
+        one_of(
+            &mut fields,
+            SPEC.key,
+            ["command", "program"],
+            "give it a command line, for example exec: 'ipconfig.exe /all'",
+        );
+        if output == Output::File {
+            let span = fields.key_span("output");
+            not_built.push(Diagnostic::not_built(span, "output: file"));
+        }
+        if !args.is_empty() && command.is_some() {
+            let span = fields.key_span("args");
+            fields
+                .diagnostics()
+                .error(
+                    Code::BadValue,
+                    span,
+                    "`args` are the arguments of `program`, and `command` is a whole line",
+                )
+                .help("write them into `command`, or name the program alone under `program`");
+        }
         fields.finish();
-        Some(Self {
-            command: command?,
+        Self {
+            command,
+            program,
+            args,
             cwd,
             wait,
             output,
             encoding,
             expect_code,
             effect,
-        })
+            not_built,
+        }
     }
 
     pub(super) fn arguments(&self) -> Arguments<'_> {
-        let (commands, contents) = if self.output == Output::Text {
-            (3, 1)
-        } else {
+        let (commands, contents) = if self.output == Output::None {
             (1, 0)
+        } else {
+            (3, 1)
         };
         Arguments {
             others: self
@@ -185,13 +235,18 @@ impl Exec {
                 .flat_map(Field::references)
                 .collect(),
             ..Arguments::costing(commands, contents)
-                .with("command", [&self.command])
+                .with("command", &self.command)
+                .with("program", &self.program)
+                .with("args", &self.args)
                 .with("cwd", &self.cwd)
         }
     }
 
     pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
-        let command_line = self.command.render(cx.scope)?;
+        let Some(command) = &self.command else {
+            return Err(never_started());
+        };
+        let command_line = command.render(cx.scope)?;
         let working_directory = self
             .cwd
             .as_ref()

@@ -6,11 +6,14 @@
 //! ```yaml
 //! name: Shadow copies are gone
 //! when: '"No items found" in shadows.stdout'
-//! finding: {title: 'No shadow copies left on {{ device.name }}', severity: high, attack: [T1490]}
+//! finding:
+//!   title: No shadow copies left on {{ device.name }}
+//!   severity: high
+//!   attack: [T1490]
 //! ```
 
 use super::cx::{StepCx, Stop};
-use super::{Arguments, Spec};
+use super::{Arguments, Built, Spec};
 use crate::model::device::Os;
 use crate::model::effect::Effect;
 use crate::model::row::{Finding as Found, Row, RowKind, Severity};
@@ -23,11 +26,13 @@ use serde_json::{Value, json};
 pub(super) const SPEC: Spec = Spec {
     key: "finding",
     summary: "record a finding",
-    permission: None,
+    permissions: &[],
     effect: Effect::Read,
     os: &Os::NAMED,
     commands: &[],
     results: &[],
+    source: include_str!("finding.rs"),
+    built: Built::Yes,
     schema: SchemaGenerator::subschema_for::<Finding>,
 };
 

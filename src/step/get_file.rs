@@ -4,6 +4,8 @@
 //! that another program holds locked is skipped unless `if_locked: fail`. Of a file larger than
 //! `max_size` nothing is kept. `save_as` files it under another path than the one it was fetched from.
 //!
+//! Not built yet, and refused by `run`: `offset`, `count`, `sample` and `if_locked: reg_save`.
+//!
 //! ```yaml
 //! name: Security log
 //! get_file:
@@ -12,15 +14,15 @@
 //! ```
 
 use super::cx::{Fetched, OnObstacle, StepCx, Stop};
-use super::{Arguments, ResultField, Shape, Spec, unexpected};
+use super::{Arguments, Built, ResultField, Shape, Spec, unexpected};
 use crate::model::command::{Command, CommandResult};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::{Cause, LOCKED, NOT_FOUND};
 use crate::model::remote::RemoteText;
 use crate::model::row::{Row, RowKind, StoredFile};
-use crate::template::{Field, Fields, Template, Word, short_form};
-use crate::text::diagnostic::{Code, Diagnostics};
+use crate::template::{Choice, Field, Fields, Template, Word, short_form};
+use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::text::size::Size;
 use crate::text::yaml::Node;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -29,7 +31,7 @@ use serde_json::{Value, json};
 pub(super) const SPEC: Spec = Spec {
     key: "get_file",
     summary: "fetch files from the endpoint",
-    permission: Some(Permission::Read),
+    permissions: &[Permission::Read],
     effect: Effect::Read,
     os: &Os::NAMED,
     commands: &["get file"],
@@ -42,6 +44,8 @@ pub(super) const SPEC: Spec = Spec {
         ResultField::new("found", Shape::Flag, "whether any file was fetched"),
         ResultField::new("sha256", Shape::Text, "the hash of the first file fetched"),
     ],
+    source: include_str!("get_file.rs"),
+    built: Built::Yes,
     schema: SchemaGenerator::subschema_for::<GetFile>,
 };
 
@@ -58,9 +62,38 @@ pub struct GetFile {
     /// What a file that is not there means for the step.
     #[schemars(with = "Word<OnObstacle>", extend("default" = "fail"))]
     pub if_missing: OnObstacle,
-    /// What a file that another program holds locked means for the step.
-    #[schemars(with = "Word<OnObstacle>", extend("default" = "skip"))]
-    pub if_locked: OnObstacle,
+    /// What a file that another program holds locked means for the step; `reg_save` has Windows save a
+    /// registry hive first, and fetches that.
+    #[schemars(with = "Word<OnLocked>", extend("default" = "skip"))]
+    pub if_locked: OnLocked,
+    /// How many bytes at the beginning are left out.
+    #[schemars(extend("default" = 0))]
+    pub offset: Field<Size>,
+    /// How many bytes are fetched; all unless given.
+    pub count: Option<Field<Size>>,
+    /// Whether the file is kept as a zip with the usual password, so that scanners leave the bag alone.
+    #[schemars(extend("default" = false))]
+    pub sample: bool,
+    /// What the author asks for that is not built.
+    #[schemars(skip)]
+    pub(super) not_built: Vec<Diagnostic>,
+}
+
+/// What a locked file means for the step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnLocked {
+    Fail,
+    Skip,
+    /// Has the hive saved under another name first.
+    RegSave,
+}
+
+impl Choice for OnLocked {
+    const CHOICES: &'static [(&'static str, Self)] = &[
+        ("fail", Self::Fail),
+        ("skip", Self::Skip),
+        ("reg_save", Self::RegSave),
+    ];
 }
 
 impl GetFile {
@@ -70,7 +103,19 @@ impl GetFile {
         let save_as = fields.optional("save_as");
         let max_size = fields.optional("max_size");
         let if_missing = fields.or("if_missing", OnObstacle::Fail);
-        let if_locked = fields.or("if_locked", OnObstacle::Skip);
+        let if_locked = fields.or("if_locked", OnLocked::Skip);
+        let mut not_built = Vec::new();
+        let offset = fields.later_or(
+            "offset",
+            Field::Literal(Size::from_bytes(0)),
+            &mut not_built,
+        );
+        let count = fields.later("count", &mut not_built);
+        let sample = fields.later_or("sample", false, &mut not_built);
+        if if_locked == OnLocked::RegSave {
+            let span = fields.key_span("if_locked");
+            not_built.push(Diagnostic::not_built(span, "if_locked: reg_save"));
+        }
         if save_as.is_some() && path.as_ref().is_some_and(|paths| paths.len() > 1) {
             let span = fields.key_span("save_as");
             let message = "`save_as` names one file, and `path` is a list";
@@ -86,13 +131,23 @@ impl GetFile {
             max_size,
             if_missing,
             if_locked,
+            offset,
+            count,
+            sample,
+            not_built,
         })
     }
 
     pub(super) fn arguments(&self) -> Arguments<'_> {
         let files = self.path.len() as u64;
         Arguments {
-            others: self.max_size.iter().flat_map(Field::references).collect(),
+            others: (self
+                .max_size
+                .iter()
+                .chain(&self.count)
+                .chain([&self.offset]))
+            .flat_map(Field::references)
+            .collect(),
             ..Arguments::costing(files, files)
                 .with("path", &self.path)
                 .with("save_as", &self.save_as)
@@ -183,7 +238,7 @@ impl GetFile {
     fn excuse(&self, cause: &Cause, path: &str) -> Option<Cause> {
         if self.if_missing == OnObstacle::Skip && cause.is_endpoint_code(&NOT_FOUND) {
             Some(Cause::Missing { what: path.into() })
-        } else if self.if_locked == OnObstacle::Skip && cause.is_endpoint_code(&LOCKED) {
+        } else if self.if_locked == OnLocked::Skip && cause.is_endpoint_code(&LOCKED) {
             Some(Cause::Locked { what: path.into() })
         } else {
             None

@@ -9,7 +9,7 @@
 //! ```
 
 use super::cx::{StepCx, Stop};
-use super::{Arguments, Cost, ResultField, Shape, Spec, unexpected};
+use super::{Arguments, Built, Cost, ResultField, Shape, Spec, unexpected};
 use crate::model::command::{Command, CommandResult, DirEntry, directory_operand};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 pub(super) const SPEC: Spec = Spec {
     key: "list_directory",
     summary: "list a directory",
-    permission: Some(Permission::Read),
+    permissions: &[Permission::Read],
     effect: Effect::Read,
     os: &Os::NAMED,
     commands: &["directory list"],
@@ -39,6 +39,8 @@ pub(super) const SPEC: Spec = Spec {
         ResultField::new("names", Shape::List, "the entries' names"),
         ResultField::new("found", Shape::Flag, "whether there is any entry"),
     ],
+    source: include_str!("list_directory.rs"),
+    built: Built::Yes,
     schema: SchemaGenerator::subschema_for::<ListDirectory>,
 };
 

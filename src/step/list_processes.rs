@@ -12,7 +12,7 @@
 //! ```
 
 use super::cx::{StepCx, Stop};
-use super::{Arguments, ResultField, Shape, Spec, base_name, unexpected};
+use super::{Arguments, Built, ResultField, Shape, Spec, base_name, unexpected};
 use crate::model::command::{Command, CommandResult, Process};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 pub(super) const SPEC: Spec = Spec {
     key: "list_processes",
     summary: "list the running processes",
-    permission: Some(Permission::Read),
+    permissions: &[Permission::Read],
     effect: Effect::Read,
     os: &Os::NAMED,
     commands: &["process list"],
@@ -39,6 +39,8 @@ pub(super) const SPEC: Spec = Spec {
         ResultField::new("names", Shape::List, "the processes' file names"),
         ResultField::new("found", Shape::Flag, "whether any process was kept"),
     ],
+    source: include_str!("list_processes.rs"),
+    built: Built::Yes,
     schema: SchemaGenerator::subschema_for::<ListProcesses>,
 };
 

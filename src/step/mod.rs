@@ -5,127 +5,199 @@
 //! matches over them.
 
 mod assert;
+mod ban_hash;
+mod create_directory;
 pub mod cx;
+mod delete_file;
 mod exec;
+mod fetch_binary;
+mod find_files;
 mod finding;
+mod gather;
 mod get_file;
+mod guard;
+mod isolate;
+mod kill_process;
 mod list_directory;
 mod list_processes;
+mod memdump;
+mod put_file;
+mod reg_create_key;
+mod reg_delete_key;
+mod reg_delete_value;
 mod reg_query;
+mod reg_set;
+mod release;
+mod remove_service;
+mod remove_task;
+mod run_tool;
 mod set;
+mod set_policy;
+mod spec;
 
 pub use assert::Assert;
+pub use ban_hash::BanHash;
+pub use create_directory::CreateDirectory;
+pub use delete_file::DeleteFile;
 pub use exec::Exec;
+pub use fetch_binary::FetchBinary;
+pub use find_files::FindFiles;
 pub use finding::Finding;
+pub use gather::Gather;
 pub use get_file::GetFile;
+pub use guard::{Absent, Guarded, Hash, Md5, Sha256, Waiver};
+pub use isolate::Isolation;
+pub use kill_process::KillProcess;
 pub use list_directory::ListDirectory;
 pub use list_processes::{ListProcesses, ROW_FIELDS};
+pub use memdump::Memdump;
+pub use put_file::PutFile;
+pub use reg_create_key::RegCreateKey;
+pub use reg_delete_key::RegDeleteKey;
+pub use reg_delete_value::RegDeleteValue;
 pub use reg_query::RegQuery;
+pub use reg_set::RegSet;
+pub use remove_service::RemoveService;
+pub use remove_task::RemoveTask;
+pub use run_tool::RunTool;
 pub use set::Set;
+pub use set_policy::SetPolicy;
+pub use spec::{Arguments, Built, Cost, ResultField, Shape, Spec};
 
 use crate::model::command::Reply;
-use crate::model::device::Os;
-use crate::model::effect::{Effect, Permission};
+use crate::model::effect::Effect;
 use crate::model::outcome::Cause;
-use crate::template::{Expr, Reference, Template};
-use crate::text::diagnostic::Diagnostics;
-use crate::text::words::List;
+use crate::text::diagnostic::{Diagnostic, Diagnostics};
+use crate::text::source::Span;
 use crate::text::yaml::Node;
 use cx::{StepCx, Stop};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
-use std::fmt::Write;
 
 /// An action with its arguments.
 #[derive(Debug, Clone)]
 pub enum StepKind {
     GetFile(GetFile),
+    FindFiles(FindFiles),
     ListDirectory(ListDirectory),
-    ListProcesses(ListProcesses),
     RegQuery(RegQuery),
+    ListProcesses(ListProcesses),
+    PutFile(PutFile),
+    CreateDirectory(CreateDirectory),
+    DeleteFile(DeleteFile),
+    RegSet(RegSet),
+    RegCreateKey(RegCreateKey),
+    RegDeleteValue(RegDeleteValue),
+    RegDeleteKey(RegDeleteKey),
+    RemoveService(RemoveService),
+    RemoveTask(RemoveTask),
+    Gather(Gather),
     Exec(Exec),
+    RunTool(RunTool),
+    KillProcess(KillProcess),
+    Memdump(Memdump),
+    Isolate(Isolation),
+    Release(Isolation),
+    SetPolicy(SetPolicy),
+    BanHash(BanHash),
+    FetchBinary(FetchBinary),
     Assert(Assert),
     Finding(Finding),
     Set(Set),
 }
 
-/// What is known of a kind of step without its arguments.
-#[derive(Debug)]
-pub struct Spec {
-    /// The action key in a playbook.
-    pub key: &'static str,
-    /// What it does, after "it will".
-    pub summary: &'static str,
-    /// The right it needs in `permissions:`.
-    pub permission: Option<Permission>,
-    /// Unless the arguments say otherwise.
-    pub effect: Effect,
-    /// The systems whose sensors know its commands.
-    pub os: &'static [Os],
-    /// The Live Response commands it is made of.
-    pub commands: &'static [&'static str],
-    /// What a registered result has, besides `status` and, under `for_each`, `results`.
-    pub results: &'static [ResultField],
-    /// What its arguments look like.
-    pub schema: fn(&mut SchemaGenerator) -> Schema,
-}
-
-/// A field of a registered result.
-#[derive(Debug)]
-pub struct ResultField {
-    pub name: &'static str,
-    pub shape: Shape,
-    pub meaning: &'static str,
-}
-
-impl ResultField {
-    const fn new(name: &'static str, shape: Shape, meaning: &'static str) -> Self {
-        Self {
-            name,
-            shape,
-            meaning,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    List,
-    Text,
-    Number,
-    Flag,
-}
-
-/// What running a step once is expected to cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Cost {
-    pub commands: u64,
-    /// Files whose content is fetched.
-    pub contents: u64,
-    /// The endpoint decides how much more there is.
-    pub open_ended: bool,
-}
-
 /// Reads an action's arguments.
 type Read = fn(&Node, &mut Diagnostics) -> Option<StepKind>;
 
-/// Every kind of step: the one list.
-pub const KINDS: [(&Spec, Read); 8] = [
+/// Every kind of step: the one list, in the order of the manual.
+pub const KINDS: [(&Spec, Read); 28] = [
     (&get_file::SPEC, |node, all| {
         GetFile::read(node, all).map(StepKind::GetFile)
+    }),
+    (&find_files::SPEC, |node, all| {
+        FindFiles::read(node, all).map(StepKind::FindFiles)
     }),
     (&list_directory::SPEC, |node, all| {
         ListDirectory::read(node, all).map(StepKind::ListDirectory)
     }),
-    (&list_processes::SPEC, |node, all| {
-        Some(StepKind::ListProcesses(ListProcesses::read(node, all)))
-    }),
     (&reg_query::SPEC, |node, all| {
         RegQuery::read(node, all).map(StepKind::RegQuery)
     }),
+    (&list_processes::SPEC, |node, all| {
+        Some(StepKind::ListProcesses(ListProcesses::read(node, all)))
+    }),
+    (&put_file::SPEC, |node, all| {
+        PutFile::read(node, all).map(StepKind::PutFile)
+    }),
+    (&create_directory::SPEC, |node, all| {
+        CreateDirectory::read(node, all).map(StepKind::CreateDirectory)
+    }),
+    (&delete_file::SPEC, |node, all| {
+        DeleteFile::read(node, all).map(StepKind::DeleteFile)
+    }),
+    (&reg_set::SPEC, |node, all| {
+        RegSet::read(node, all).map(StepKind::RegSet)
+    }),
+    (&reg_create_key::SPEC, |node, all| {
+        RegCreateKey::read(node, all).map(StepKind::RegCreateKey)
+    }),
+    (&reg_delete_value::SPEC, |node, all| {
+        RegDeleteValue::read(node, all).map(StepKind::RegDeleteValue)
+    }),
+    (&reg_delete_key::SPEC, |node, all| {
+        RegDeleteKey::read(node, all).map(StepKind::RegDeleteKey)
+    }),
+    (&remove_service::SPEC, |node, all| {
+        RemoveService::read(node, all).map(StepKind::RemoveService)
+    }),
+    (&remove_task::SPEC, |node, all| {
+        RemoveTask::read(node, all).map(StepKind::RemoveTask)
+    }),
+    (&gather::SPEC, |node, all| {
+        Gather::read(node, all).map(StepKind::Gather)
+    }),
     (&exec::SPEC, |node, all| {
-        Exec::read(node, all).map(StepKind::Exec)
+        Some(StepKind::Exec(Exec::read(node, all)))
+    }),
+    (&run_tool::SPEC, |node, all| {
+        RunTool::read(node, all).map(StepKind::RunTool)
+    }),
+    (&kill_process::SPEC, |node, all| {
+        Some(StepKind::KillProcess(KillProcess::read(node, all)))
+    }),
+    (&memdump::SPEC, |node, all| {
+        Memdump::read(node, all).map(StepKind::Memdump)
+    }),
+    (&isolate::SPEC, |node, all| {
+        Some(StepKind::Isolate(Isolation::read(
+            node,
+            isolate::SPEC.key,
+            all,
+        )))
+    }),
+    (&isolate::QUARANTINE, |node, all| {
+        Some(StepKind::Isolate(Isolation::read(
+            node,
+            isolate::QUARANTINE.key,
+            all,
+        )))
+    }),
+    (&release::SPEC, |node, all| {
+        Some(StepKind::Release(Isolation::read(
+            node,
+            release::SPEC.key,
+            all,
+        )))
+    }),
+    (&set_policy::SPEC, |node, all| {
+        SetPolicy::read(node, all).map(StepKind::SetPolicy)
+    }),
+    (&ban_hash::SPEC, |node, all| {
+        Some(StepKind::BanHash(BanHash::read(node, all)))
+    }),
+    (&fetch_binary::SPEC, |node, all| {
+        FetchBinary::read(node, all).map(StepKind::FetchBinary)
     }),
     (&assert::SPEC, |node, all| {
         Assert::read(node, all).map(StepKind::Assert)
@@ -138,33 +210,8 @@ pub const KINDS: [(&Spec, Read); 8] = [
     }),
 ];
 
-/// Actions that the language has and this version does not carry out.
-pub const NOT_BUILT: [&str; 24] = [
-    "find_files",
-    "collect",
-    "put_file",
-    "create_directory",
-    "delete_file",
-    "reg_set",
-    "reg_create_key",
-    "reg_delete_value",
-    "reg_delete_key",
-    "remove_service",
-    "remove_task",
-    "gather",
-    "run_tool",
-    "kill_process",
-    "memdump",
-    "isolate",
-    "release",
-    "set_policy",
-    "ban_hash",
-    "fetch_binary",
-    "wait",
-    "use",
-    "block",
-    "quarantine",
-];
+/// Actions that the language has and this version does not understand yet.
+pub const NOT_BUILT: [&str; 4] = ["collect", "wait", "use", "block"];
 
 /// The action keys of a step, of which it has exactly one.
 impl JsonSchema for StepKind {
@@ -188,34 +235,33 @@ impl JsonSchema for StepKind {
     }
 }
 
-impl Spec {
-    /// What an editor shows for the action key.
-    fn describe(&self) -> String {
-        let mut text = self.summary.to_owned();
-        text[..1].make_ascii_uppercase();
-        text.push('.');
-        if let Some(permission) = self.permission {
-            let _ = write!(text, " Needs the permission `{permission}`.");
-        }
-        if self.os != Os::NAMED {
-            let _ = write!(text, " Runs on {} only.", List::and(self.os));
-        }
-        let results: Vec<_> = self.results.iter().map(|field| field.name).collect();
-        if !results.is_empty() {
-            let _ = write!(text, " Registers {}.", List::and(&results));
-        }
-        text
-    }
-}
-
 impl StepKind {
     pub const fn spec(&self) -> &'static Spec {
         match self {
             Self::GetFile(_) => &get_file::SPEC,
+            Self::FindFiles(_) => &find_files::SPEC,
             Self::ListDirectory(_) => &list_directory::SPEC,
-            Self::ListProcesses(_) => &list_processes::SPEC,
             Self::RegQuery(_) => &reg_query::SPEC,
+            Self::ListProcesses(_) => &list_processes::SPEC,
+            Self::PutFile(_) => &put_file::SPEC,
+            Self::CreateDirectory(_) => &create_directory::SPEC,
+            Self::DeleteFile(_) => &delete_file::SPEC,
+            Self::RegSet(_) => &reg_set::SPEC,
+            Self::RegCreateKey(_) => &reg_create_key::SPEC,
+            Self::RegDeleteValue(_) => &reg_delete_value::SPEC,
+            Self::RegDeleteKey(_) => &reg_delete_key::SPEC,
+            Self::RemoveService(_) => &remove_service::SPEC,
+            Self::RemoveTask(_) => &remove_task::SPEC,
+            Self::Gather(_) => &gather::SPEC,
             Self::Exec(_) => &exec::SPEC,
+            Self::RunTool(_) => &run_tool::SPEC,
+            Self::KillProcess(_) => &kill_process::SPEC,
+            Self::Memdump(_) => &memdump::SPEC,
+            Self::Isolate(_) => &isolate::SPEC,
+            Self::Release(_) => &release::SPEC,
+            Self::SetPolicy(_) => &set_policy::SPEC,
+            Self::BanHash(_) => &ban_hash::SPEC,
+            Self::FetchBinary(_) => &fetch_binary::SPEC,
             Self::Assert(_) => &assert::SPEC,
             Self::Finding(_) => &finding::SPEC,
             Self::Set(_) => &set::SPEC,
@@ -226,10 +272,28 @@ impl StepKind {
     pub fn arguments(&self) -> Arguments<'_> {
         match self {
             Self::GetFile(step) => step.arguments(),
+            Self::FindFiles(step) => step.arguments(),
             Self::ListDirectory(step) => step.arguments(),
-            Self::ListProcesses(step) => step.arguments(),
             Self::RegQuery(step) => step.arguments(),
+            Self::ListProcesses(step) => step.arguments(),
+            Self::PutFile(step) => step.arguments(),
+            Self::CreateDirectory(step) => step.arguments(),
+            Self::DeleteFile(step) => step.arguments(),
+            Self::RegSet(step) => step.arguments(),
+            Self::RegCreateKey(step) => step.arguments(),
+            Self::RegDeleteValue(step) => step.arguments(),
+            Self::RegDeleteKey(step) => step.arguments(),
+            Self::RemoveService(step) => step.arguments(),
+            Self::RemoveTask(step) => step.arguments(),
+            Self::Gather(_) => Gather::arguments(),
             Self::Exec(step) => step.arguments(),
+            Self::RunTool(step) => step.arguments(),
+            Self::KillProcess(step) => step.arguments(),
+            Self::Memdump(step) => step.arguments(),
+            Self::Isolate(step) | Self::Release(step) => step.arguments(),
+            Self::SetPolicy(step) => step.arguments(),
+            Self::BanHash(step) => step.arguments(),
+            Self::FetchBinary(step) => step.arguments(),
             Self::Assert(step) => step.arguments(),
             Self::Finding(step) => step.arguments(),
             Self::Set(step) => step.arguments(),
@@ -246,6 +310,38 @@ impl StepKind {
             Self::Assert(step) => step.run(cx),
             Self::Finding(step) => step.run(cx).await,
             Self::Set(step) => step.run(cx),
+            Self::FindFiles(_)
+            | Self::PutFile(_)
+            | Self::CreateDirectory(_)
+            | Self::DeleteFile(_)
+            | Self::RegSet(_)
+            | Self::RegCreateKey(_)
+            | Self::RegDeleteValue(_)
+            | Self::RegDeleteKey(_)
+            | Self::RemoveService(_)
+            | Self::RemoveTask(_)
+            | Self::Gather(_)
+            | Self::RunTool(_)
+            | Self::KillProcess(_)
+            | Self::Memdump(_)
+            | Self::Isolate(_)
+            | Self::Release(_)
+            | Self::SetPolicy(_)
+            | Self::BanHash(_)
+            | Self::FetchBinary(_) => Err(never_started()),
+        }
+    }
+
+    /// What of it this version understands and does not carry out, with places; `action` is that of
+    /// its key.
+    pub fn not_built(&self, action: Span) -> Vec<Diagnostic> {
+        if self.spec().built == Built::NotYet {
+            return vec![Diagnostic::not_built(action, self.spec().key)];
+        }
+        match self {
+            Self::GetFile(step) => step.not_built.clone(),
+            Self::Exec(step) => step.not_built.clone(),
+            _ => Vec::new(),
         }
     }
 
@@ -253,6 +349,7 @@ impl StepKind {
     pub const fn effect(&self) -> Effect {
         match self {
             Self::Exec(step) => step.effect,
+            Self::RunTool(step) => step.effect,
             _ => self.spec().effect,
         }
     }
@@ -274,41 +371,11 @@ impl StepKind {
     }
 }
 
-/// A step's arguments, seen from outside.
-#[derive(Debug, Default)]
-pub struct Arguments<'a> {
-    /// Templates by argument, for showing and for rendering ahead.
-    pub templates: Vec<(&'static str, &'a Template)>,
-    /// Bare expressions.
-    pub expressions: Vec<&'a Expr>,
-    /// References out of numbers, sizes and other typed fields.
-    pub others: Vec<&'a Reference>,
-    /// Names that expressions of this step know besides the scope's.
-    pub row_fields: &'static [&'static str],
-    pub cost: Cost,
-}
-
-impl<'a> Arguments<'a> {
-    fn costing(commands: u64, contents: u64) -> Self {
-        Self {
-            cost: Cost {
-                commands,
-                contents,
-                open_ended: false,
-            },
-            ..Self::default()
-        }
-    }
-
-    fn with(
-        mut self,
-        name: &'static str,
-        template: impl IntoIterator<Item = &'a Template>,
-    ) -> Self {
-        self.templates
-            .extend(template.into_iter().map(|template| (name, template)));
-        self
-    }
+/// What is not built is refused before anything is sent, so nothing ever gets here.
+fn never_started() -> Stop {
+    Stop::Failed(Cause::Internal {
+        detail: "a step that is not built was started".into(),
+    })
 }
 
 /// An endpoint answered a command with something that belongs to another one.

@@ -10,7 +10,7 @@
 //! ```
 
 use super::cx::{OnObstacle, StepCx, Stop};
-use super::{Arguments, Cost, ResultField, Shape, Spec, unexpected};
+use super::{Arguments, Built, Cost, ResultField, Shape, Spec, unexpected};
 use crate::model::command::{Command, CommandResult, RegistryValue};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
@@ -27,7 +27,7 @@ use std::collections::VecDeque;
 pub(super) const SPEC: Spec = Spec {
     key: "reg_query",
     summary: "read registry keys and values",
-    permission: Some(Permission::Read),
+    permissions: &[Permission::Read],
     effect: Effect::Read,
     os: &[Os::Windows],
     commands: &["reg enum key", "reg query value"],
@@ -44,6 +44,8 @@ pub(super) const SPEC: Spec = Spec {
             "whether there is any value or sub key",
         ),
     ],
+    source: include_str!("reg_query.rs"),
+    built: Built::Yes,
     schema: SchemaGenerator::subschema_for::<RegQuery>,
 };
 

@@ -6,7 +6,7 @@
 //! ```
 
 use super::cx::{StepCx, Stop};
-use super::{Arguments, Spec};
+use super::{Arguments, Built, Spec};
 use crate::model::device::Os;
 use crate::model::effect::Effect;
 use crate::template::{Data, entries};
@@ -19,11 +19,13 @@ use std::collections::BTreeMap;
 pub(super) const SPEC: Spec = Spec {
     key: "set",
     summary: "derive values for later steps",
-    permission: None,
+    permissions: &[],
     effect: Effect::Read,
     os: &Os::NAMED,
     commands: &[],
     results: &[],
+    source: include_str!("set.rs"),
+    built: Built::Yes,
     schema: SchemaGenerator::subschema_for::<Set>,
 };
 

@@ -6,7 +6,7 @@
 use super::expr::Expr;
 use super::field::{Field, FromText, read};
 use super::text::Template;
-use crate::text::diagnostic::{Code, Diagnostics};
+use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::text::escape::Escaped;
 use crate::text::source::Span;
 use crate::text::words::suggest;
@@ -104,6 +104,11 @@ impl<'n, 'd> Fields<'n, 'd> {
         entries.iter().map(|(key, _)| key)
     }
 
+    /// Whether it was no map at all, which has been said.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.entries, Entries::Broken)
+    }
+
     pub fn has(&self, key: &str) -> bool {
         self.find(key).is_some()
     }
@@ -134,11 +139,38 @@ impl<'n, 'd> Fields<'n, 'd> {
 
     /// The value of a key that has to be there; `None` means that something has been said.
     pub fn required<T: FromNode>(&mut self, key: &'static str) -> Option<T> {
-        if !self.has(key) && !matches!(self.entries, Entries::Broken) {
+        if !self.has(key) && !self.is_broken() {
             let message = format!("{} needs `{key}`", self.what);
             self.diagnostics.error(Code::MissingKey, self.span, message);
         }
         self.optional(key)
+    }
+
+    /// The value of a key that this version understands and does not carry out; that goes to `not_built`.
+    pub fn later<T: FromNode>(
+        &mut self,
+        key: &'static str,
+        not_built: &mut Vec<Diagnostic>,
+    ) -> Option<T> {
+        let value = self.optional(key)?;
+        not_built.push(Diagnostic::not_built(self.key_span(key), key));
+        Some(value)
+    }
+
+    /// As [`Self::later`]; but saying what holds anyway is no reason to refuse anything.
+    pub fn later_or<T: FromNode + PartialEq>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        not_built: &mut Vec<Diagnostic>,
+    ) -> T {
+        match self.optional(key) {
+            Some(value) if value != default => {
+                not_built.push(Diagnostic::not_built(self.key_span(key), key));
+                value
+            }
+            _ => default,
+        }
     }
 
     /// A map whose keys the author chose, such as `vars`.

@@ -144,6 +144,14 @@ impl Diagnostic {
         }
     }
 
+    /// A key that this version understands and does not carry out. `check` says nothing of it; what would
+    /// have to carry it out refuses it with this.
+    pub fn not_built(key: Span, name: &str) -> Self {
+        let mut this = Self::error(Code::Reserved, key, format!("`{name}` is not built yet"));
+        this.help("remove it, or wait for a later version");
+        this
+    }
+
     /// Adds the way out.
     pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(help.into());

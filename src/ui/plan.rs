@@ -1,6 +1,6 @@
 //! A plan for eyes: what would happen, on which devices, at what price.
 
-use super::style::{DIM, STRONG, fit, paint};
+use super::style::{BAD, DIM, STRONG, fit, paint};
 use crate::model::device::Os;
 use crate::plan::Plan;
 use crate::plan::price::{Price, REQUESTS_A_MINUTE};
@@ -88,6 +88,9 @@ fn line(plan: &Plan, index: usize, step: &Step, width: usize, out: &mut String) 
         spec.key,
         fit(&Escaped(&step.label).to_string(), width.saturating_sub(35))
     );
+    for missing in step.kind.not_built(step.span) {
+        put!(out, "       {BAD}{}{BAD:#}", missing.message);
+    }
     for (nth, (argument, template)) in step.kind.arguments().templates.into_iter().enumerate() {
         let known = plan
             .columns

@@ -3,7 +3,7 @@
 //! Only what can be known: a literal path, written by a redirection or a switch that names a file.
 
 use super::command_line::{Invocation, UNKNOWN, invocations};
-use super::programs;
+use super::{line, programs};
 use crate::playbook::Playbook;
 use crate::step::StepKind;
 use crate::text::diagnostic::{Code, Diagnostics};
@@ -18,13 +18,16 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
             taken.extend(deleted(&step.kind));
             continue;
         };
-        for found in invocations(&exec.command).iter().rev() {
+        let Some(line) = line(exec) else {
+            continue;
+        };
+        for found in invocations(line).iter().rev() {
             for path in written(found).filter(|path| !path.contains(UNKNOWN)) {
                 if taken.contains(&path.to_ascii_lowercase()) {
                     continue;
                 }
                 let message = format!("this leaves `{}` on the endpoint", Escaped(path));
-                all.warn(Code::Cleanup, exec.command.span(), message).help(
+                all.warn(Code::Cleanup, line.span(), message).help(
                     "fetch it and remove it in a later step; output without a redirection is fetched and removed by itself",
                 );
             }

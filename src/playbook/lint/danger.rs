@@ -5,6 +5,7 @@ use super::{commands, programs};
 use crate::model::effect::{Effect, Permission};
 use crate::playbook::Playbook;
 use crate::step::Exec;
+use crate::template::Template;
 use crate::text::diagnostic::{Code, Diagnostics};
 
 /// Where the sensor lives; without it there is no next command.
@@ -44,10 +45,10 @@ const VITAL: [&str; 14] = [
 ];
 
 pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
-    for (_, exec) in commands(playbook) {
-        for found in invocations(&exec.command) {
+    for (exec, line) in commands(playbook) {
+        for found in invocations(line) {
             if let Some(permission) = programs::destroys(&found) {
-                destroying(playbook, exec, &found, permission, all);
+                destroying(playbook, (exec, line), &found, permission, all);
             }
         }
     }
@@ -55,12 +56,12 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
 
 fn destroying(
     playbook: &Playbook,
-    exec: &Exec,
+    (exec, line): (&Exec, &Template),
     found: &Invocation,
     permission: Permission,
     all: &mut Diagnostics,
 ) {
-    let (span, program) = (exec.command.span(), &found.program);
+    let (span, program) = (line.span(), &found.program);
     if exec.effect == Effect::Read {
         let message =
             format!("`{program}` destroys, and `effect: read` says that it changes nothing");

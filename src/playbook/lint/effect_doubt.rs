@@ -9,11 +9,11 @@ use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::escape::Escaped;
 
 pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
-    for (_, exec) in commands(playbook) {
+    for (exec, line) in commands(playbook) {
         if exec.effect != Effect::Read {
             continue;
         }
-        let found = invocations(&exec.command);
+        let found = invocations(line);
         let doubtful = found
             .iter()
             .find(|found| !programs::reads(found) && programs::destroys(found).is_none());
@@ -34,7 +34,7 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
                 Escaped(program)
             )
         };
-        all.warn(Code::EffectDoubt, exec.command.span(), message)
+        all.warn(Code::EffectDoubt, line.span(), message)
             .help("remove `effect` unless you are sure: what only reads may run again after a lost answer");
     }
 }

@@ -15,6 +15,7 @@ mod unreachable;
 
 use super::Playbook;
 use crate::step::{Exec, StepKind};
+use crate::template::Template;
 use crate::text::diagnostic::Diagnostics;
 
 type Lint = fn(&Playbook, &mut Diagnostics);
@@ -36,10 +37,14 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
     }
 }
 
-/// The steps that run a command line, with what they run.
-fn commands(playbook: &Playbook) -> impl Iterator<Item = (&super::Step, &Exec)> {
+/// The steps that run something, with the command line or the program that they name.
+fn commands(playbook: &Playbook) -> impl Iterator<Item = (&Exec, &Template)> {
     playbook.steps.iter().filter_map(|step| match &step.kind {
-        StepKind::Exec(exec) => Some((step, exec)),
+        StepKind::Exec(exec) => Some((exec, line(exec)?)),
         _ => None,
     })
+}
+
+fn line(exec: &Exec) -> Option<&Template> {
+    exec.command.as_ref().or(exec.program.as_ref())
 }

@@ -32,9 +32,11 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
     let mut names = Names::of(playbook);
     for step in &playbook.steps {
         names.item = names.of_item(step);
-        if let StepKind::Exec(exec) = &step.kind {
-            let sole = exec.command.is_one_expression();
-            for reference in exec.command.references() {
+        if let StepKind::Exec(exec) = &step.kind
+            && let Some(command) = &exec.command
+        {
+            let sole = command.is_one_expression();
+            for reference in command.references() {
                 complain(reference, names.origin(reference), sole, all);
             }
         }
