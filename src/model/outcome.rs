@@ -204,6 +204,11 @@ pub enum Cause {
         step: String,
     },
 
+    /// The time that all steps of `always` have together was over.
+    AlwaysOver {
+        seconds: u64,
+    },
+
     // Here.
     Disk {
         detail: String,
@@ -255,6 +260,7 @@ impl Cause {
             | Self::OtherOs { .. }
             | Self::WhenFalse
             | Self::EarlierFailure { .. }
+            | Self::AlwaysOver { .. }
             | Self::Journal
             | Self::Interrupted => Reached::No,
         }
@@ -386,6 +392,9 @@ impl Cause {
             Self::Missing { what } => format!("not there: {what}"),
             Self::Locked { what } => format!("locked: {what}"),
             Self::EarlierFailure { step } => format!("not run, because `{step}` failed"),
+            Self::AlwaysOver { seconds } => {
+                format!("the {seconds} s of `always` were over")
+            }
             Self::Disk { detail } => format!("cannot write here: {}", Escaped(detail)),
             Self::Journal => "the journal could not be written".into(),
             Self::Interrupted => "the run was stopped".into(),

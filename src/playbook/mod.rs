@@ -9,6 +9,7 @@ pub mod modifier;
 pub mod references;
 pub mod schema;
 pub mod settings;
+mod steps;
 pub mod syntax;
 
 use crate::model::device::Os;
@@ -24,6 +25,7 @@ use crate::text::yaml::Key;
 use input::Input;
 use modifier::{ForEach, Retry};
 use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use settings::Settings;
 use std::sync::Arc;
 
@@ -56,8 +58,11 @@ pub struct Playbook {
     /// How the run rolls out.
     #[schemars(rename = "run", with = "Option<Settings>")]
     pub settings: Settings,
-    /// What is done on each device, one after the other.
-    #[schemars(length(min = 1))]
+    /// What is done on each device, one after the other; those of `always` come last in it.
+    #[schemars(
+        length(min = 1),
+        description = "What is done on each device, one after the other."
+    )]
     pub steps: Vec<Step>,
     /// Columns of the results, each a template that is rendered for each device at its end.
     #[schemars(with = "Named<Template>", extend("default" = {}))]
@@ -80,6 +85,8 @@ pub struct Step {
     /// Where the author chose the id.
     #[schemars(skip)]
     pub id_span: Option<Span>,
+    #[schemars(skip)]
+    pub part: Part,
     #[schemars(flatten)]
     pub kind: StepKind,
     /// The step is skipped where this expression does not hold; without `{{ }}`.
@@ -104,6 +111,22 @@ pub struct Step {
     /// only records it, `stop_run` starts no further device. As in `defaults` unless given.
     #[schemars(with = "Option<Word<OnError>>")]
     pub on_error: OnError,
+}
+
+/// The list that a step stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    #[default]
+    Main,
+    /// It runs last, whatever came of the others.
+    Always,
+}
+
+impl Part {
+    pub fn is_main(&self) -> bool {
+        *self == Self::Main
+    }
 }
 
 impl Step {

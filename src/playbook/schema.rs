@@ -3,8 +3,8 @@
 //! What `check` finds by knowing the whole document, such as undefined variables, no schema can say.
 //! Draft 7, because editors know that and older ones only.
 
-use super::Playbook;
 use super::settings::Defaults;
+use super::{Playbook, Step};
 use crate::model::device::Os;
 use crate::template::{Word, one_or_many};
 use schemars::generate::SchemaSettings;
@@ -25,6 +25,10 @@ struct Document {
     sortie: Value,
     /// What steps inherit where they say nothing themselves.
     defaults: Option<Defaults>,
+    /// What is done last on every device that got a session, also after a failed step or Ctrl-C. These
+    /// steps have 60 s altogether.
+    #[schemars(length(min = 1))]
+    always: Option<Vec<Step>>,
     #[schemars(flatten)]
     playbook: Playbook,
 }

@@ -9,8 +9,10 @@ mod device;
 mod hold;
 pub mod job;
 mod link;
+mod patience;
 mod probe;
 mod retry;
+mod walk;
 
 use crate::model::event::EventKind;
 use job::Job;

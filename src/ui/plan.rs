@@ -33,7 +33,14 @@ pub fn draw(plan: &Plan, width: usize) -> String {
     );
     devices(plan, &mut out);
     put!(out, "\n{STRONG}steps{STRONG:#}");
+    let last = playbook.steps.iter().position(|step| !step.part.is_main());
     for (index, step) in playbook.steps.iter().enumerate() {
+        if last == Some(index) {
+            put!(
+                out,
+                "\n{STRONG}always{STRONG:#}  {DIM}last, whatever came of the others, also after Ctrl-C{DIM:#}"
+            );
+        }
         line(plan, index, step, width, &mut out);
     }
     price(plan, &mut out);

@@ -384,7 +384,10 @@ async fn a_backend_that_is_of_no_use_ends_the_run() {
         for id in &ended.ids {
             let (state, reason) = ended.end_of(*id);
             assert!(["failed", "cancelled"].contains(&state.as_str()), "{state}");
-            assert!(!reason.is_empty() && reason != "the run was stopped", "{reason}");
+            assert!(
+                !reason.is_empty() && reason != "the run was stopped",
+                "{reason}"
+            );
         }
     }
 }

@@ -1,0 +1,148 @@
+//! The engine over the simulated port, in virtual time: which steps run, and in which order.
+
+use crate::faulty::{Call, Fault, Faulty, Op};
+use crate::rig::{Ended, Rig, playbook, windows};
+use sortie::sim::device::SimDevice;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+async fn one(steps: &str) -> Ended {
+    let ended = Rig::new(playbook(steps), windows(1)).run().await;
+    ended.sound();
+    ended
+}
+
+/// The steps of the first device in a word each: `id outcome`.
+fn told(ended: &Ended) -> Vec<String> {
+    let steps = ended.steps();
+    steps
+        .iter()
+        .map(|(id, word, _)| format!("{id} {word}"))
+        .collect()
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn always_runs_last_whatever_came_of_the_others() {
+    let table = [
+        ("exec: 'echo one'", "done", "done", "ok", ""),
+        (
+            "exec: {command: 'exit 3', expect_code: 0}",
+            "failed",
+            "skipped",
+            "failed",
+            "bad: exit code 3, expected 0",
+        ),
+        (
+            "exec: {command: 'timeout.exe /t 20', output: none, effect: read}\n    timeout: 5s",
+            "failed",
+            "skipped",
+            "failed",
+            "bad: not finished within 5 s",
+        ),
+    ];
+    for (action, bad, next, state, reason) in table {
+        let ended = one(&format!(
+            "  - id: bad\n    {action}\n    register: bad\n  - id: next\n    exec: 'echo next'\nalways:\n\
+             \x20 - id: tidy\n    when: bad.status == '{bad}'\n    exec: {{command: 'exit 4', expect_code: 0}}\n    \
+             on_error: ignore\n  - id: more\n    exec: 'echo more'\n"
+        ))
+        .await;
+        let expected = [
+            format!("bad {bad}"),
+            format!("next {next}"),
+            "tidy failed".into(),
+            "more done".into(),
+        ];
+        assert_eq!(told(&ended), expected);
+        assert_eq!(ended.end(), (state.to_owned(), reason.to_owned()));
+        let entries = ended.json(ended.ids[0], "data/outcome.json");
+        assert_eq!(entries["steps"][1]["part"], serde_json::Value::Null);
+        assert_eq!(entries["steps"][3]["part"], "always");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_of_always_counts() {
+    let ended = one("  - id: first\n    exec: 'echo one'\nalways:\n  - id: a\n    exec: {command: 'exit 4', expect_code: 0}\n  - id: b\n    exec: 'echo b'\n").await;
+    assert_eq!(told(&ended), ["first done", "a failed", "b done"]);
+    assert_eq!(ended.end().1, "a: exit code 4, expected 0");
+}
+
+/// After a first signal the steps under way end, and `always` runs on devices that were begun.
+#[tokio::test(start_paused = true)]
+async fn a_first_signal_leads_to_always_and_a_second_does_not() {
+    let steps = "  - id: slow\n    exec: {command: 'timeout.exe /t 20', output: none}\n\
+                 \x20 - id: next\n    exec: hostname.exe\n    register: next\nalways:\n\
+                 \x20 - id: tidy\n    when: next.status == 'skipped'\n    exec: 'timeout.exe /t 10'\n";
+    let begin = |devices| async move {
+        let text = playbook(steps).replace("max_sessions: 20", "max_sessions: 1");
+        let running = Rig::new(text, windows(devices)).begin().await;
+        sleep(6 * SECOND).await;
+        running.cancel.drain();
+        running
+    };
+    let ended = begin(2).await.end().await;
+    ended.sound();
+    assert_eq!(told(&ended), ["slow done", "tidy done"]);
+    assert_eq!(
+        ended.end_of(ended.ids[0]),
+        ("cancelled".to_owned(), "the run was stopped".to_owned())
+    );
+    assert_eq!(ended.world.books().sessions_opened, 1);
+
+    let running = begin(1).await;
+    sleep(SECOND).await;
+    running.cancel.leave();
+    let ended = running.end().await;
+    ended.sound();
+    assert_eq!(told(&ended), ["slow unknown"]);
+
+    // In the middle of `always`.
+    let running = begin(1).await;
+    sleep(18 * SECOND).await;
+    running.cancel.leave();
+    let ended = running.end().await;
+    ended.sound();
+    assert_eq!(told(&ended), ["slow done", "tidy unknown"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn always_has_sixty_seconds_altogether() {
+    let steps = "  - id: first\n    exec: 'echo one'\nalways:\n\
+                 \x20 - {id: a, exec: {command: 'timeout.exe /t 40', effect: read}}\n\
+                 \x20 - {id: b, exec: {command: 'timeout.exe /t 40', effect: read, output: none}, retry: 3}\n\
+                 \x20 - {id: c, exec: 'echo c'}\n";
+    let ended = one(steps).await;
+    assert_eq!(
+        told(&ended),
+        ["first done", "a done", "b failed", "c failed"]
+    );
+    let outcome = ended.json(ended.ids[0], "data/outcome.json");
+    assert_eq!(
+        outcome["steps"][3]["reason"],
+        "the 60 s of `always` were over"
+    );
+    assert!((60..70).contains(&ended.took.as_secs()), "{:?}", ended.took);
+
+    // Nor does a backend that hangs hold it for longer.
+    let rule = |call: &Call<'_>| (call.op == Op::Issue && call.nth > 3).then_some(Fault::Hang);
+    let ended = Rig::new(playbook(steps), windows(1))
+        .through(move |world| Arc::new(Faulty::new(world, rule)))
+        .run()
+        .await;
+    ended.sound();
+    assert!(ended.took.as_secs() < 100, "{:?}", ended.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_session_there_is_no_always() {
+    let steps = "  - exec: 'echo one'\nalways:\n  - exec: 'echo two'\n";
+    let devices = windows(1).into_iter().map(SimDevice::offline);
+    let ended = Rig::new(playbook(steps), devices.collect()).run().await;
+    ended.sound();
+    assert!(ended.steps().is_empty());
+    assert_eq!(ended.end().0, "unreachable");
+}
