@@ -8,6 +8,7 @@ use super::endpoint_code::known;
 pub use super::endpoint_code::{LOCKED, NOT_FOUND};
 use super::remote::RemoteText;
 use crate::text::escape::Escaped;
+use crate::text::words::Count;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -183,6 +184,10 @@ pub enum Cause {
         code: Option<i64>,
         expected: i64,
     },
+    /// `retry.until` did not hold, however often the step was tried.
+    UntilFalse {
+        attempts: u32,
+    },
     AssertFailed {
         message: String,
     },
@@ -237,6 +242,7 @@ impl Cause {
             | Self::TooLarge { .. }
             | Self::TooMany { .. }
             | Self::ExitCode { .. }
+            | Self::UntilFalse { .. }
             | Self::AssertFailed { .. }
             | Self::Locked { .. }
             | Self::Disk { .. }
@@ -278,6 +284,7 @@ impl Cause {
             | Self::SessionLimit
             | Self::SessionLost
             | Self::CommandTimeout { .. }
+            | Self::UntilFalse { .. }
             | Self::SizeMismatch { .. } => true,
             Self::Endpoint { code } => known(*code).is_some_and(|row| row.transient),
             _ => false,
@@ -385,6 +392,12 @@ impl Cause {
                 code: None,
                 expected,
             } => format!("no exit code was reported, expected {expected}"),
+            Self::UntilFalse { attempts } => {
+                format!(
+                    "`until` does not hold after {}",
+                    Count(u64::from(*attempts), "try")
+                )
+            }
             Self::AssertFailed { message } => format!("assertion failed: {}", Escaped(message)),
             Self::Template { message } => format!("template: {}", Escaped(message)),
             Self::OtherOs { os } => format!("not for {os}"),

@@ -2,10 +2,11 @@
 //!
 //! A reader complains about what it cannot read and goes on, as all readers of a playbook do.
 
-use super::modifier::ForEach;
+use super::modifier::{ForEach, Retry};
 use super::settings::Defaults;
 use super::syntax::{is_identifier, not_built};
 use super::{Part, Step};
+use crate::model::effect::Effect;
 use crate::model::id::StepId;
 use crate::step::{KINDS, NOT_BUILT, StepKind};
 use crate::template::{Expr, Fields, FromNode};
@@ -116,6 +117,7 @@ fn step(node: &Node, defaults: &Defaults, all: &mut Diagnostics) -> Option<Step>
     if let StepKind::GetFile(step) = &mut kind {
         step.max_size = step.max_size.take().or_else(|| defaults.max_size.clone());
     }
+    repeats(&kind, &retry, all);
     let label = name.unwrap_or_else(|| kind.spec().summary.to_owned());
     // Ids that an author did not choose are made distinct later.
     let id = id.unwrap_or_else(|| StepId(slug(&label)));
@@ -135,6 +137,17 @@ fn step(node: &Node, defaults: &Defaults, all: &mut Diagnostics) -> Option<Step>
         timeout,
         on_error,
     })
+}
+
+/// What must not run twice cannot be tried until something holds.
+fn repeats(kind: &StepKind, retry: &Retry, all: &mut Diagnostics) {
+    if let Some(until) = &retry.until
+        && kind.effect() == Effect::Once
+    {
+        let message = "`until` runs the step again, and this one must not run twice";
+        all.error(Code::BadValue, until.span(), message)
+            .help("say effect: read or effect: converge if that is true, or ask with another step");
+    }
 }
 
 fn step_id(fields: &mut Fields<'_, '_>) -> Option<StepId> {

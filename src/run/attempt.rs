@@ -256,9 +256,14 @@ async fn attempts(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
             }
             Err(cause) => Err(Stop::Failed(cause)),
         };
+        let (ran, found) = match ran {
+            Ok(found) => (holds(step, scope, &found, attempt - lost), Some(found)),
+            Err(other) => (Err(other), None),
+        };
+        let result = || found.unwrap_or_else(|| step.kind.empty_result());
         let (outcome, result) = match ran {
-            Ok(result) => (Outcome::Done, result),
-            Err(Stop::Skipped(cause)) => (Outcome::Skipped { cause }, step.kind.empty_result()),
+            Ok(()) => (Outcome::Done, result()),
+            Err(Stop::Skipped(cause)) => (Outcome::Skipped { cause }, result()),
             Err(Stop::Failed(cause)) => match next(link, step, attempt - lost, &cause) {
                 Follow::Elsewhere if link.may_go_on() => {
                     lost += 1;
@@ -271,9 +276,9 @@ async fn attempts(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
                     continue;
                 }
                 Follow::Elsewhere | Follow::Is(Next::Again { .. } | Next::Fail) => {
-                    (Outcome::Failed { cause }, step.kind.empty_result())
+                    (Outcome::Failed { cause }, result())
                 }
-                Follow::Is(Next::Unknown) => (Outcome::Unknown { cause }, step.kind.empty_result()),
+                Follow::Is(Next::Unknown) => (Outcome::Unknown { cause }, result()),
             },
         };
         let raw = std::mem::take(&mut link.now.raw);
@@ -287,6 +292,23 @@ async fn attempts(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
             result,
         };
     }
+}
+
+/// Whether a try that came to its result came to the one that the author waits for.
+fn holds(step: &Step, scope: &Scope, found: &Value, tries: u32) -> Result<(), Stop> {
+    let Some(until) = &step.retry.until else {
+        return Ok(());
+    };
+    let mut result = found.clone();
+    result["status"] = Outcome::Done.word().into();
+    let mut scope = scope.clone();
+    for name in step.register.as_deref().into_iter().chain(["result"]) {
+        scope.set_json(name, &result);
+    }
+    if until.test(&scope)? {
+        return Ok(());
+    }
+    Err(Cause::UntilFalse { attempts: tries }.into())
 }
 
 /// What follows a failed attempt.

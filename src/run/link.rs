@@ -4,7 +4,7 @@
 
 use super::hold::{Hold, PATIENCE};
 use super::job::Job;
-use super::patience::bounded;
+use super::patience::{Passed, bounded};
 use super::retry::{Exposure, Fate};
 use crate::bundle::store::Bag;
 use crate::clock;
@@ -411,6 +411,16 @@ impl Hands for Link {
                 .ledger
                 .record(EventKind::LeftBehind { device, step, path })
                 .await
+        })
+    }
+
+    fn wait(&mut self, time: Duration) -> Answer<'_, ()> {
+        Box::pin(async move {
+            if self.pass(time).await == Passed::Whole {
+                Ok(())
+            } else {
+                Err(self.stopped())
+            }
         })
     }
 

@@ -40,7 +40,7 @@ impl Link {
     }
 
     /// Lets time pass, unless the run is stopped meanwhile.
-    pub(super) async fn pass(&self, time: Duration) {
+    pub(super) async fn pass(&self, time: Duration) -> Passed {
         let stopped = async {
             match self.always_until {
                 Some(until) => sleep_until(until).await,
@@ -48,8 +48,9 @@ impl Link {
             }
         };
         tokio::select! {
-            () = sleep(time) => {}
-            () = stopped => {}
+            biased;
+            () = stopped => Passed::CutShort,
+            () = sleep(time) => Passed::Whole,
         }
     }
 
@@ -66,6 +67,13 @@ pub(super) const fn always_over() -> Cause {
     Cause::AlwaysOver {
         seconds: ALWAYS.as_secs(),
     }
+}
+
+/// Whether all of some time passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Passed {
+    Whole,
+    CutShort,
 }
 
 /// How long a stop leaves to what is asked of the backend.

@@ -74,6 +74,11 @@ impl Visit {
             if let Err(cause) = self.keep(ordinal, step, &end, &mut scope).await {
                 early.get_or_insert(DeviceEnd::Failed { cause });
             }
+            if was_stopped(&end.outcome) && self.job.cancel.is_draining() && is_main {
+                early.get_or_insert(DeviceEnd::Cancelled {
+                    cause: Cause::Interrupted,
+                });
+            }
             if is_broken(&end.outcome) {
                 if matches!(step.on_error, OnError::Fail | OnError::StopRun) {
                     failed.get_or_insert(&step.id);
@@ -159,6 +164,11 @@ impl Visit {
             })
             .await
     }
+}
+
+/// It did not fail by itself.
+fn was_stopped(outcome: &Outcome) -> bool {
+    outcome.cause() == Some(&Cause::Interrupted)
 }
 
 const fn is_broken(outcome: &Outcome) -> bool {

@@ -13,6 +13,7 @@ mod list_directory;
 mod list_processes;
 mod reg_query;
 mod set;
+mod wait;
 
 pub use assert::Assert;
 pub use exec::Exec;
@@ -22,6 +23,7 @@ pub use list_directory::ListDirectory;
 pub use list_processes::{ListProcesses, ROW_FIELDS};
 pub use reg_query::RegQuery;
 pub use set::Set;
+pub use wait::Wait;
 
 use crate::model::command::Reply;
 use crate::model::device::Os;
@@ -48,6 +50,7 @@ pub enum StepKind {
     Assert(Assert),
     Finding(Finding),
     Set(Set),
+    Wait(Wait),
 }
 
 /// What is known of a kind of step without its arguments.
@@ -111,7 +114,7 @@ pub struct Cost {
 type Read = fn(&Node, &mut Diagnostics) -> Option<StepKind>;
 
 /// Every kind of step: the one list.
-pub const KINDS: [(&Spec, Read); 8] = [
+pub const KINDS: [(&Spec, Read); 9] = [
     (&get_file::SPEC, |node, all| {
         GetFile::read(node, all).map(StepKind::GetFile)
     }),
@@ -136,10 +139,13 @@ pub const KINDS: [(&Spec, Read); 8] = [
     (&set::SPEC, |node, all| {
         Set::read(node, all).map(StepKind::Set)
     }),
+    (&wait::SPEC, |node, all| {
+        Wait::read(node, all).map(StepKind::Wait)
+    }),
 ];
 
 /// Actions that the language has and this version does not carry out.
-pub const NOT_BUILT: [&str; 24] = [
+pub const NOT_BUILT: [&str; 23] = [
     "find_files",
     "collect",
     "put_file",
@@ -160,7 +166,6 @@ pub const NOT_BUILT: [&str; 24] = [
     "set_policy",
     "ban_hash",
     "fetch_binary",
-    "wait",
     "use",
     "block",
     "quarantine",
@@ -219,6 +224,7 @@ impl StepKind {
             Self::Assert(_) => &assert::SPEC,
             Self::Finding(_) => &finding::SPEC,
             Self::Set(_) => &set::SPEC,
+            Self::Wait(_) => &wait::SPEC,
         }
     }
 
@@ -233,6 +239,7 @@ impl StepKind {
             Self::Assert(step) => step.arguments(),
             Self::Finding(step) => step.arguments(),
             Self::Set(step) => step.arguments(),
+            Self::Wait(step) => step.arguments(),
         }
     }
 
@@ -246,6 +253,7 @@ impl StepKind {
             Self::Assert(step) => step.run(cx),
             Self::Finding(step) => step.run(cx).await,
             Self::Set(step) => step.run(cx),
+            Self::Wait(step) => step.run(cx).await,
         }
     }
 

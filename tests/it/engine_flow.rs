@@ -146,3 +146,67 @@ async fn without_a_session_there_is_no_always() {
     assert!(ended.steps().is_empty());
     assert_eq!(ended.end().0, "unreachable");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_takes_its_time_and_ends_with_the_run() {
+    let steps = "  - {id: pause, wait: '{{ vars.pause }}'}\n  - {id: next, list_processes: }\n";
+    let text = playbook(steps).replace("run:", "vars: {pause: 20m}\nrun:");
+    let ended = Rig::new(text.clone(), windows(1)).run().await;
+    ended.sound();
+    assert_eq!(told(&ended), ["pause done", "next done"]);
+    assert!(
+        (1200..1210).contains(&ended.took.as_secs()),
+        "{:?}",
+        ended.took
+    );
+
+    for text in [
+        text.clone(),
+        text.replace("  - {id: next, list_processes: }\n", ""),
+    ] {
+        let running = Rig::new(text, windows(1)).begin().await;
+        sleep(60 * SECOND).await;
+        running.cancel.drain();
+        let ended = running.end().await;
+        ended.sound();
+        assert_eq!(told(&ended), ["pause failed"]);
+        assert_eq!(ended.end().0, "cancelled");
+        assert_eq!(ended.took.as_secs(), 60);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_is_tried_until_its_result_is_the_one() {
+    let steps = |until: &str| {
+        format!(
+            "  - id: first\n    exec: {{command: 'echo a', effect: read}}\n    register: first\n\
+             \x20 - id: again\n    exec: {{command: 'echo b', effect: read}}\n    register: own\n    \
+             retry: {{attempts: 4, delay: 5s, backoff: 1, jitter: false, only_on: timeout, until: '{until}'}}\n\
+             \x20 - id: after\n    assert: own.stdout | trim == 'b'\n    on_error: ignore\n"
+        )
+    };
+    let ended = one(&steps(
+        "result.pid > first.pid and own.pid >= first.pid + 9",
+    ))
+    .await;
+    let tries: Vec<_> = ended.steps().iter().map(|step| step.2).collect();
+    assert_eq!(told(&ended), ["first done", "again done", "after done"]);
+    assert!((2..=4).contains(&tries[1]), "{tries:?}");
+    let waited = 5 * u64::from(tries[1] - 1);
+    assert!((waited..waited + 4).contains(&ended.took.as_secs()));
+
+    let ended = one(&steps("own.stdout == \"c\"")).await;
+    assert_eq!(ended.steps()[1], ("again".to_owned(), "failed", 4));
+    assert_eq!(
+        ended.end(),
+        (
+            "failed".to_owned(),
+            "again: `until` does not hold after 4 tries".to_owned()
+        )
+    );
+    // What did not come in time is still there to be looked at.
+    assert_eq!(
+        ended.json(ended.ids[0], "data/steps/02-again.json")["rows"][0]["data"],
+        "b\r\n"
+    );
+}
