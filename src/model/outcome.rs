@@ -209,6 +209,8 @@ pub enum Cause {
         step: String,
     },
 
+    /// It stands under `rescue`, and no step of its block failed.
+    NothingToRescue,
     /// The time that all steps of `always` have together was over.
     AlwaysOver {
         seconds: u64,
@@ -266,6 +268,7 @@ impl Cause {
             | Self::OtherOs { .. }
             | Self::WhenFalse
             | Self::EarlierFailure { .. }
+            | Self::NothingToRescue
             | Self::AlwaysOver { .. }
             | Self::Journal
             | Self::Interrupted => Reached::No,
@@ -405,6 +408,7 @@ impl Cause {
             Self::Missing { what } => format!("not there: {what}"),
             Self::Locked { what } => format!("locked: {what}"),
             Self::EarlierFailure { step } => format!("not run, because `{step}` failed"),
+            Self::NothingToRescue => "nothing to rescue".into(),
             Self::AlwaysOver { seconds } => {
                 format!("the {seconds} s of `always` were over")
             }

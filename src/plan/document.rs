@@ -231,7 +231,7 @@ fn step_line(step: &crate::playbook::Step) -> StepLine {
         effect: step.kind.effect(),
         permission: spec.permission,
         os: step.os.clone(),
-        part: step.part,
+        part: step.place.part,
         arguments,
     }
 }

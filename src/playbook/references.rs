@@ -52,7 +52,15 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
         walk.references(data.references());
         walk.vars.insert(&name.text);
     }
+    let mut blocks = playbook.blocks.iter();
+    let mut begun = 0;
     for step in &playbook.steps {
+        // A block's condition sees what was there before its first step.
+        let within = step.place.block.map_or(0, |block| block + 1);
+        for block in blocks.by_ref().take(within.saturating_sub(begun)) {
+            walk.references(block.when.iter().flat_map(Expr::references));
+        }
+        begun = begun.max(within);
         walk.step(step);
     }
     for (_, template) in &playbook.outputs {

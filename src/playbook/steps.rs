@@ -5,13 +5,14 @@
 use super::modifier::{ForEach, Retry};
 use super::settings::Defaults;
 use super::syntax::{is_identifier, not_built};
-use super::{Part, Step};
+use super::{Block, Part, Place, Step};
+use crate::model::device::Os;
 use crate::model::effect::Effect;
 use crate::model::id::StepId;
 use crate::step::{KINDS, NOT_BUILT, StepKind};
 use crate::template::{Expr, Fields, FromNode};
 use crate::text::diagnostic::{Code, Diagnostics};
-use crate::text::words::suggest;
+use crate::text::words::{List, suggest};
 use crate::text::yaml::{Key, Node};
 
 const STEP_HINTS: &[(&str, &str)] = &[
@@ -41,29 +42,44 @@ const STEP_HINTS: &[(&str, &str)] = &[
 /// Other tools' words for an action, each with its hint above.
 const FOREIGN_ACTIONS: [&str; 4] = ["run", "command", "shell", "uses"];
 
+/// What has been read so far.
+#[derive(Default)]
+struct Out {
+    steps: Vec<Step>,
+    blocks: Vec<Block>,
+}
+
+/// What steps get from where they stand.
+#[derive(Clone)]
+struct Around {
+    place: Place,
+    defaults: Defaults,
+    /// None means all.
+    os: Vec<Os>,
+}
+
 /// Reads `steps` and `always`, in the order in which they run.
-pub(super) fn read(fields: &mut Fields<'_, '_>, defaults: &Defaults) -> Vec<Step> {
-    let mut steps = Vec::new();
+pub(super) fn read(fields: &mut Fields<'_, '_>, defaults: &Defaults) -> (Vec<Step>, Vec<Block>) {
+    let mut out = Out::default();
+    let around = |part| Around {
+        place: Place { block: None, part },
+        defaults: defaults.clone(),
+        os: Vec::new(),
+    };
     if fields.has("steps") {
-        list(fields, "steps", Part::Main, defaults, &mut steps);
+        list(fields, "steps", &around(Part::Main), &mut out);
     } else {
         let span = fields.span();
         fields
             .diagnostics()
             .error(Code::MissingKey, span, "the playbook needs `steps`");
     }
-    list(fields, "always", Part::Always, defaults, &mut steps);
-    steps
+    list(fields, "always", &around(Part::Always), &mut out);
+    (out.steps, out.blocks)
 }
 
 /// Reads a list of steps that may be missing, but not empty.
-fn list(
-    fields: &mut Fields<'_, '_>,
-    key: &'static str,
-    part: Part,
-    defaults: &Defaults,
-    steps: &mut Vec<Step>,
-) {
+fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Around, out: &mut Out) {
     let Some(node) = fields.take(key) else {
         return;
     };
@@ -72,10 +88,16 @@ fn list(
         Some([]) => {
             all.error(Code::BadValue, key_span, format!("`{key}` is empty"));
         }
-        Some(items) => steps.extend(items.iter().filter_map(|item| {
-            let step = step(item, defaults, all)?;
-            Some(Step { part, ..step })
-        })),
+        Some(items) => {
+            for item in items {
+                let is_block = |(key, _): &(Key, Node)| key.text == "block";
+                if item.as_map().is_some_and(|map| map.iter().any(is_block)) {
+                    block(item, around, all, out);
+                } else {
+                    out.steps.extend(step(item, around, all));
+                }
+            }
+        }
         None => {
             let message = format!("{key}: expected a list, found {}", node.describe());
             all.error(Code::WrongType, node.span, message)
@@ -84,17 +106,93 @@ fn list(
     }
 }
 
-fn step(node: &Node, defaults: &Defaults, all: &mut Diagnostics) -> Option<Step> {
+/// Reads a block; its steps follow each other in the playbook's list.
+fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
+    let mut fields = Fields::new(node, "the block", all).hints(STEP_HINTS);
+    not_built(&mut fields, &["tags", "vars", "no_log", "verify", "undo"]);
+    let _: Option<String> = fields.optional("name");
+    for key in ["id", "for_each", "register", "retry", "timeout"] {
+        if fields.take(key).is_some() {
+            let span = fields.key_span(key);
+            let message = format!("`{key}` belongs to one step, and this is a block of them");
+            fields
+                .diagnostics()
+                .error(Code::BadValue, span, message)
+                .help("write it at a step of the block");
+        }
+    }
+    let actions = KINDS.iter().map(|(spec, _)| spec.key).chain(NOT_BUILT);
+    for key in actions {
+        if fields.take(key).is_some() {
+            let span = fields.key_span(key);
+            let message = format!("the step has two actions, `block` and `{key}`");
+            fields
+                .diagnostics()
+                .error(Code::TwoActions, span, message)
+                .help("make a step of the block of it");
+        }
+    }
+    let when = fields.optional("when");
+    let mut inner = around.clone();
+    inner.os = systems(&mut fields, around);
+    inner.defaults.on_error = fields.or("on_error", around.defaults.on_error);
+    inner.place.block = Some(out.blocks.len());
+    out.blocks.push(Block {
+        place: around.place,
+        when,
+        has_rescue: fields.has("rescue"),
+    });
+    for (key, part) in [
+        ("block", Part::Main),
+        ("rescue", Part::Rescue),
+        ("always", Part::Always),
+    ] {
+        inner.place.part = part;
+        list(&mut fields, key, &inner, out);
+    }
+    fields.finish();
+}
+
+/// The systems that a step or block is for: its own, as far as what it stands in is for them.
+fn systems(fields: &mut Fields<'_, '_>, around: &Around) -> Vec<Os> {
+    let own: Vec<Os> = fields.or("os", Vec::new());
+    if own.is_empty() || around.os.is_empty() {
+        return [own, around.os.clone()].concat();
+    }
+    let both: Vec<Os> = own
+        .into_iter()
+        .filter(|os| around.os.contains(os))
+        .collect();
+    if both.is_empty() {
+        let span = fields.key_span("os");
+        let message = format!("its block is for {} only", List::and(&around.os));
+        fields
+            .diagnostics()
+            .error(Code::BadValue, span, message)
+            .help("move it out of the block, or change one `os`");
+    }
+    both
+}
+
+fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
     if node.as_map().is_none() {
         let message = format!("a step is a map with one action, found {}", node.describe());
         all.error(Code::WrongType, node.span, message);
         return None;
     }
     let mut fields = Fields::new(node, "the step", all).hints(STEP_HINTS);
-    not_built(
-        &mut fields,
-        &["tags", "vars", "no_log", "verify", "undo", "rescue"],
-    );
+    not_built(&mut fields, &["tags", "vars", "no_log", "verify", "undo"]);
+    for key in ["rescue", "always"] {
+        if fields.take(key).is_some() {
+            let span = fields.key_span(key);
+            let message = format!("`{key}` goes with `block` only");
+            fields
+                .diagnostics()
+                .error(Code::BadValue, span, message)
+                .help("put the steps under block: and write it beside that");
+        }
+    }
+    let defaults = &around.defaults;
     let name: Option<String> = fields.optional("name");
     let id = step_id(&mut fields);
     let id_span = id
@@ -102,7 +200,7 @@ fn step(node: &Node, defaults: &Defaults, all: &mut Diagnostics) -> Option<Step>
         .and_then(|_| fields.take("id"))
         .map(|node| node.span);
     let when: Option<Expr> = fields.optional("when");
-    let os = fields.or("os", Vec::new());
+    let os = systems(&mut fields, around);
     let for_each = fields
         .take("for_each")
         .and_then(|node| for_each(node, fields.diagnostics()));
@@ -126,7 +224,7 @@ fn step(node: &Node, defaults: &Defaults, all: &mut Diagnostics) -> Option<Step>
         label,
         span: key.span,
         id_span,
-        part: Part::Main,
+        place: around.place,
         kind,
         when,
         os,
@@ -216,7 +314,13 @@ fn slug(label: &str) -> String {
 
 /// The one action of a step, with its key.
 fn action<'n>(fields: &mut Fields<'n, '_>) -> Option<(&'n Key, StepKind)> {
-    let known = || KINDS.iter().map(|(spec, _)| spec.key).chain(NOT_BUILT);
+    let known = || {
+        KINDS
+            .iter()
+            .map(|(spec, _)| spec.key)
+            .chain(NOT_BUILT)
+            .chain(["block"])
+    };
     let found: Vec<&'static str> = known().filter(|key| fields.take(key).is_some()).collect();
     let mut keys: Vec<&Key> = fields
         .keys()

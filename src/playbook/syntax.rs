@@ -91,7 +91,7 @@ pub(super) fn playbook(
     let vars = named(&mut fields, "vars");
     let targets = fields.or("targets", Targets::default());
     let settings = fields.or("run", Settings::default());
-    let steps = steps::read(&mut fields, &defaults);
+    let (steps, blocks) = steps::read(&mut fields, &defaults);
     let outputs = named(&mut fields, "outputs");
     fields.finish();
     Some(Playbook {
@@ -106,6 +106,7 @@ pub(super) fn playbook(
         targets,
         settings,
         steps,
+        blocks,
         outputs,
     })
 }

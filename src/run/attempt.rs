@@ -34,7 +34,7 @@ impl StepEnd {
         Self::new(Outcome::Skipped { cause }, step.kind.empty_result())
     }
 
-    fn failed(step: &Step, error: TemplateError) -> Self {
+    pub(super) fn failed(step: &Step, error: TemplateError) -> Self {
         let cause = Cause::Template {
             message: error.message,
         };
@@ -95,8 +95,8 @@ impl StepEnd {
             "reason": self.outcome.cause().map(Cause::summary),
             "attempts": self.attempts, "started": self.started, "ended": self.ended,
         });
-        if !step.part.is_main() {
-            entry["part"] = json!(step.part);
+        if !step.place.part.is_main() {
+            entry["part"] = json!(step.place.part);
         }
         entry
     }

@@ -5,6 +5,7 @@
 
 mod attempt;
 pub mod cancel;
+mod course;
 mod device;
 mod hold;
 pub mod job;

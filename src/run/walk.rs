@@ -3,15 +3,15 @@
 //! How one step runs is `attempt`'s business, and what becomes of session and bag that of `device`.
 
 use super::attempt::{self, StepEnd};
+use super::course::{Course, Left, Turn};
 use super::device::Visit;
 use super::hold::end_of;
 use super::patience::{ALWAYS, always_over};
 use super::retry::Fate;
 use crate::model::event::{DeviceEnd, EventKind, OnError, Stop};
-use crate::model::id::StepId;
 use crate::model::outcome::{Cause, Outcome};
 use crate::plan::scope;
-use crate::playbook::{Part, Step};
+use crate::playbook::{Place, Step};
 use crate::template::Scope;
 use serde_json::Value;
 use std::sync::Arc;
@@ -45,47 +45,46 @@ impl Visit {
             }
         };
         let mut early = None;
-        let mut failed: Option<&StepId> = None;
+        let mut course = Course::new(playbook);
         for (ordinal, step) in (1..).zip(&playbook.steps) {
             if self.job.ledger.is_broken() {
                 return DeviceEnd::Failed {
                     cause: Cause::Journal,
                 };
             }
-            let is_main = step.part.is_main();
-            if is_main && self.job.cancel.is_draining() {
+            self.leave(course.go(step.place)).await;
+            let is_last = playbook.is_last(step);
+            if !is_last && self.job.cancel.is_draining() {
                 early.get_or_insert(DeviceEnd::Cancelled {
                     cause: Cause::Interrupted,
                 });
             }
-            if is_main && early.is_some() {
+            if early.is_some() && !course.tidies(step) {
                 // It has no outcome; what refers to it finds nothing.
                 let cause = Cause::Interrupted;
                 StepEnd::skipped(step, cause).publish(step, &mut scope);
                 continue;
             }
-            let end = match failed {
-                Some(earlier) if is_main => {
-                    let step_id = earlier.to_string();
-                    StepEnd::skipped(step, Cause::EarlierFailure { step: step_id })
-                }
-                _ => self.run(step, &scope).await,
+            let end = match course.turn(step, &scope) {
+                Turn::Skip(cause) => StepEnd::skipped(step, cause),
+                Turn::Fail(error) => StepEnd::failed(step, error),
+                Turn::Run if is_last || early.is_some() => self.run_last(step, &scope).await,
+                Turn::Run => attempt::run(&mut self.link, &self.device, step, &scope).await,
             };
             if let Err(cause) = self.keep(ordinal, step, &end, &mut scope).await {
                 early.get_or_insert(DeviceEnd::Failed { cause });
             }
-            if was_stopped(&end.outcome) && self.job.cancel.is_draining() && is_main {
+            if was_stopped(&end.outcome) && self.job.cancel.is_draining() && !is_last {
                 early.get_or_insert(DeviceEnd::Cancelled {
                     cause: Cause::Interrupted,
                 });
             }
-            if is_broken(&end.outcome) {
-                if matches!(step.on_error, OnError::Fail | OnError::StopRun) {
-                    failed.get_or_insert(&step.id);
-                }
+            course.ended(step, &end.outcome);
+            if is_broken(&end.outcome) && !course.may_be_rescued(step.place) {
                 self.stop_run(step).await;
             }
         }
+        self.leave(course.go(Place::default())).await;
         if let Some(end) = early {
             return end;
         }
@@ -99,10 +98,29 @@ impl Visit {
         DeviceEnd::Walked
     }
 
-    async fn run(&mut self, step: &Step, scope: &Scope) -> StepEnd {
-        if step.part == Part::Main {
-            return attempt::run(&mut self.link, &self.device, step, scope).await;
+    /// Takes note of what became of the failures of a block.
+    async fn leave(&mut self, left: Left<'_>) {
+        for step in left.rescued {
+            let entry = self
+                .ends
+                .iter_mut()
+                .rfind(|end| end["step_id"] == step.id.as_str());
+            if let Some(entry) = entry {
+                entry["rescued"] = true.into();
+            }
+            let event = EventKind::StepRescued {
+                device: self.device.id,
+                step: step.id.clone(),
+            };
+            self.link.note(event).await;
         }
+        for step in left.lost {
+            self.stop_run(step).await;
+        }
+    }
+
+    /// Runs a step within the time that is left to those that tidy up.
+    async fn run_last(&mut self, step: &Step, scope: &Scope) -> StepEnd {
         let until = *self
             .link
             .always_until

@@ -145,7 +145,7 @@ pub const KINDS: [(&Spec, Read); 9] = [
 ];
 
 /// Actions that the language has and this version does not carry out.
-pub const NOT_BUILT: [&str; 23] = [
+pub const NOT_BUILT: [&str; 22] = [
     "find_files",
     "collect",
     "put_file",
@@ -167,7 +167,6 @@ pub const NOT_BUILT: [&str; 23] = [
     "ban_hash",
     "fetch_binary",
     "use",
-    "block",
     "quarantine",
 ];
 

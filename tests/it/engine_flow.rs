@@ -2,6 +2,7 @@
 
 use crate::faulty::{Call, Fault, Faulty, Op};
 use crate::rig::{Ended, Rig, playbook, windows};
+use sortie::model::event::EventKind;
 use sortie::sim::device::SimDevice;
 use std::sync::Arc;
 use std::time::Duration;
@@ -209,4 +210,129 @@ async fn a_step_is_tried_until_its_result_is_the_one() {
         ended.json(ended.ids[0], "data/steps/02-again.json")["rows"][0]["data"],
         "b\r\n"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_is_rescued_and_tidied_up() {
+    const DONE: &str = "exec: 'echo x'";
+    const BAD: &str = "exec: {command: 'exit 3', expect_code: 0}";
+    let table = [
+        // What stands beside the block, its second step, its rescue; how all of it ends.
+        ("", DONE, DONE, "done done skipped done done", "ok"),
+        ("", BAD, DONE, "failed skipped done done done", "ok"),
+        (
+            "on_error: continue",
+            BAD,
+            DONE,
+            "failed done done done done",
+            "ok",
+        ),
+        (
+            "on_error: stop_run",
+            BAD,
+            DONE,
+            "failed skipped done done done",
+            "ok",
+        ),
+        (
+            "on_error: ignore",
+            BAD,
+            DONE,
+            "failed done skipped done done",
+            "ok",
+        ),
+        ("", BAD, BAD, "failed skipped failed done skipped", "failed"),
+        (
+            "on_error: continue",
+            BAD,
+            BAD,
+            "failed done failed done done",
+            "partial",
+        ),
+        (
+            "when: device.os == 'linux'",
+            BAD,
+            BAD,
+            "skipped skipped skipped skipped done",
+            "ok",
+        ),
+        (
+            "os: linux",
+            BAD,
+            BAD,
+            "skipped skipped skipped skipped done",
+            "ok",
+        ),
+        (
+            "when: device.groups[99].x == 1",
+            DONE,
+            DONE,
+            "failed skipped done done done",
+            "ok",
+        ),
+    ];
+    for (beside, second, rescue, words, state) in table {
+        let ended = one(&format!(
+            "  - block:\n      - {{id: a, {second}}}\n      - {{id: b, {DONE}}}\n    \
+             rescue:\n      - {{id: c, {rescue}}}\n    always:\n      - {{id: d, {DONE}}}\n    \
+             name: together\n    {beside}\n  - {{id: e, {DONE}}}\n"
+        ))
+        .await;
+        let found: Vec<_> = ended.steps().iter().map(|step| step.1).collect();
+        assert_eq!(found.join(" "), words, "{beside} {second} {rescue}");
+        assert_eq!(ended.end().0, state, "{beside} {second} {rescue}");
+        let rescued = found[0] == "failed" && found[2] == "done";
+        let outcome = ended.json(ended.ids[0], "data/outcome.json");
+        assert_eq!(outcome["steps"][0]["rescued"] == true, rescued);
+        assert_eq!(outcome["steps"][2]["part"], "rescue");
+        assert!(ended.state.stop().is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outer_rescue_makes_an_inner_failure_good() {
+    let steps = |on_error: &str| {
+        format!(
+            "  - block:\n      - block:\n          - {{id: a, exec: {{command: 'exit 3', expect_code: 0}}, on_error: {on_error}}}\n          \
+             - {{id: b, wait: 0s}}\n        rescue:\n          - {{id: c, exec: {{command: 'exit 4', expect_code: 0}}}}\n        \
+             always:\n          - {{id: d, wait: 0s}}\n      - {{id: e, wait: 0s}}\n    \
+             rescue:\n      - {{id: f, wait: 0s}}\n  - {{id: g, wait: 0s}}\n"
+        )
+    };
+    let all = steps("stop_run");
+    let ended = one(&all).await;
+    let words = [
+        "a failed",
+        "b skipped",
+        "c failed",
+        "d done",
+        "e skipped",
+        "f done",
+        "g done",
+    ];
+    assert_eq!(told(&ended), words);
+    assert_eq!(ended.end().0, "ok");
+    assert!(ended.state.stop().is_none());
+
+    // Without it the failure counts, and stops the run once.
+    let ended = one(&all.replace("    rescue:\n      - {id: f, wait: 0s}\n", "")).await;
+    assert_eq!(ended.end().1, "a: exit code 3, expected 0");
+    let count = ended.count(|event| matches!(event, EventKind::RunStopped { .. }));
+    assert_eq!(count, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_run_tidies_up_in_the_blocks_that_it_began() {
+    let steps = "  - block:\n      - {id: a, wait: 5m}\n      - {id: b, wait: 5m}\n    \
+                 rescue:\n      - {id: c, wait: 5m}\n    always:\n      - {id: d, wait: 10s}\n\
+                 \x20 - block:\n      - {id: e, wait: 5m}\n    always:\n      - {id: f, wait: 10s}\n\
+                 always:\n  - {id: g, wait: 55s}\n";
+    let running = Rig::new(playbook(steps), windows(1)).begin().await;
+    sleep(60 * SECOND).await;
+    running.cancel.drain();
+    let ended = running.end().await;
+    ended.sound();
+    assert_eq!(told(&ended), ["a failed", "d done", "g failed"]);
+    assert_eq!(ended.took.as_secs(), 120);
+    assert_eq!(ended.end().0, "cancelled");
 }
