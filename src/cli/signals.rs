@@ -15,7 +15,7 @@ pub(super) async fn listen(ledger: Ledger, cancel: Cancel) {
         })
         .await;
     Output::say(
-        "stopping: running commands get 30 s, sessions are closed, bags are sealed; again to leave at once",
+        "stopping: running commands get 30 s, `always` runs, sessions are closed, bags are sealed; again to leave at once",
     );
     cancel.drain();
     drop(ledger);

@@ -186,6 +186,11 @@ pub enum EventKind {
         attempts: u32,
         on_error: OnError,
     },
+    /// What failed in a block was made good by its `rescue`.
+    StepRescued {
+        device: DeviceId,
+        step: StepId,
+    },
     DeviceEnded {
         device: DeviceId,
         end: DeviceEnd,
@@ -241,6 +246,7 @@ impl EventKind {
             | Self::FindingMade { device, .. }
             | Self::StepRetried { device, .. }
             | Self::StepFinished { device, .. }
+            | Self::StepRescued { device, .. }
             | Self::DeviceEnded { device, .. }
             | Self::BagSealed { device, .. }
             | Self::BagPublished { device, .. } => Some(*device),

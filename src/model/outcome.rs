@@ -8,6 +8,7 @@ use super::endpoint_code::known;
 pub use super::endpoint_code::{LOCKED, NOT_FOUND};
 use super::remote::RemoteText;
 use crate::text::escape::Escaped;
+use crate::text::words::Count;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -183,6 +184,10 @@ pub enum Cause {
         code: Option<i64>,
         expected: i64,
     },
+    /// `retry.until` did not hold, however often the step was tried.
+    UntilFalse {
+        attempts: u32,
+    },
     AssertFailed {
         message: String,
     },
@@ -202,6 +207,13 @@ pub enum Cause {
     /// An earlier step failed with `on_error: fail`.
     EarlierFailure {
         step: String,
+    },
+
+    /// It stands under `rescue`, and no step of its block failed.
+    NothingToRescue,
+    /// The time that all steps of `always` have together was over.
+    AlwaysOver {
+        seconds: u64,
     },
 
     // Here.
@@ -232,6 +244,7 @@ impl Cause {
             | Self::TooLarge { .. }
             | Self::TooMany { .. }
             | Self::ExitCode { .. }
+            | Self::UntilFalse { .. }
             | Self::AssertFailed { .. }
             | Self::Locked { .. }
             | Self::Disk { .. }
@@ -255,6 +268,8 @@ impl Cause {
             | Self::OtherOs { .. }
             | Self::WhenFalse
             | Self::EarlierFailure { .. }
+            | Self::NothingToRescue
+            | Self::AlwaysOver { .. }
             | Self::Journal
             | Self::Interrupted => Reached::No,
         }
@@ -272,6 +287,7 @@ impl Cause {
             | Self::SessionLimit
             | Self::SessionLost
             | Self::CommandTimeout { .. }
+            | Self::UntilFalse { .. }
             | Self::SizeMismatch { .. } => true,
             Self::Endpoint { code } => known(*code).is_some_and(|row| row.transient),
             _ => false,
@@ -379,6 +395,12 @@ impl Cause {
                 code: None,
                 expected,
             } => format!("no exit code was reported, expected {expected}"),
+            Self::UntilFalse { attempts } => {
+                format!(
+                    "`until` does not hold after {}",
+                    Count(u64::from(*attempts), "try")
+                )
+            }
             Self::AssertFailed { message } => format!("assertion failed: {}", Escaped(message)),
             Self::Template { message } => format!("template: {}", Escaped(message)),
             Self::OtherOs { os } => format!("not for {os}"),
@@ -386,6 +408,10 @@ impl Cause {
             Self::Missing { what } => format!("not there: {what}"),
             Self::Locked { what } => format!("locked: {what}"),
             Self::EarlierFailure { step } => format!("not run, because `{step}` failed"),
+            Self::NothingToRescue => "nothing to rescue".into(),
+            Self::AlwaysOver { seconds } => {
+                format!("the {seconds} s of `always` were over")
+            }
             Self::Disk { detail } => format!("cannot write here: {}", Escaped(detail)),
             Self::Journal => "the journal could not be written".into(),
             Self::Interrupted => "the run was stopped".into(),

@@ -43,6 +43,8 @@ pub struct StepRecord {
     pub outcome: Outcome,
     pub attempts: u32,
     pub on_error: OnError,
+    /// Its failure does not count, as `rescue` made it good.
+    pub rescued: bool,
 }
 
 impl RunState {
@@ -149,7 +151,14 @@ impl DeviceRecord {
                 outcome: outcome.clone(),
                 attempts: *attempts,
                 on_error: *on_error,
+                rescued: false,
             }),
+            EventKind::StepRescued { step, .. } => {
+                let failed = self.steps.iter_mut().rfind(|record| record.step == *step);
+                if let Some(record) = failed {
+                    record.rescued = true;
+                }
+            }
             EventKind::DeviceEnded { end, .. } => self.end = Some(end.clone()),
             EventKind::BagSealed { sha256, .. } => self.bag_sha256 = Some(sha256.clone()),
             EventKind::BagPublished { path, .. } => self.bag = Some(path.clone()),
@@ -193,10 +202,12 @@ impl DeviceRecord {
     fn walked(&self) -> (DeviceState, Option<Reason<'_>>) {
         let failed = |wanted: &[OnError]| {
             self.steps.iter().find_map(|step| match &step.outcome {
-                Outcome::Failed { cause } if wanted.contains(&step.on_error) => Some(Reason {
-                    step: Some(&step.step),
-                    cause,
-                }),
+                Outcome::Failed { cause } if wanted.contains(&step.on_error) && !step.rescued => {
+                    Some(Reason {
+                        step: Some(&step.step),
+                        cause,
+                    })
+                }
                 _ => None,
             })
         };

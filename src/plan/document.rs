@@ -12,6 +12,7 @@ use crate::model::effect::{Effect, Permission};
 use crate::model::id::{DeviceId, StepId};
 use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
+use crate::playbook::Part;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -50,6 +51,9 @@ pub struct StepLine {
     pub effect: Effect,
     pub permissions: Vec<Permission>,
     pub os: Vec<Os>,
+    /// Left out where it is an ordinary step.
+    #[serde(default, skip_serializing_if = "Part::is_main")]
+    pub part: Part,
     pub arguments: Map<String, Value>,
 }
 
@@ -227,6 +231,7 @@ fn step_line(step: &crate::playbook::Step) -> StepLine {
         effect: step.kind.effect(),
         permissions: spec.permissions.to_vec(),
         os: step.os.clone(),
+        part: step.place.part,
         arguments,
     }
 }

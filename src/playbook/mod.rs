@@ -11,6 +11,7 @@ pub mod modifier;
 pub mod references;
 pub mod schema;
 pub mod settings;
+mod steps;
 pub mod syntax;
 
 use crate::model::device::Os;
@@ -27,6 +28,7 @@ use crate::text::yaml::Key;
 use input::Input;
 use modifier::{ForEach, Retry};
 use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use settings::Settings;
 use std::sync::Arc;
 
@@ -59,9 +61,15 @@ pub struct Playbook {
     /// How the run rolls out.
     #[schemars(rename = "run", with = "Option<Settings>")]
     pub settings: Settings,
-    /// What is done on each device, one after the other.
-    #[schemars(length(min = 1))]
+    /// What is done on each device, one after the other; those of `always` come last in it.
+    #[schemars(
+        length(min = 1),
+        description = "What is done on each device, one after the other."
+    )]
     pub steps: Vec<Step>,
+    /// The blocks that steps stand in; a block comes behind the one that it stands in.
+    #[schemars(skip)]
+    pub blocks: Vec<Block>,
     /// Columns of the results, each a template that is rendered for each device at its end.
     #[schemars(with = "Named<Template>", extend("default" = {}))]
     pub outputs: Vec<(Key, Template)>,
@@ -69,7 +77,7 @@ pub struct Playbook {
 
 /// One step: exactly one action, and modifiers beside it.
 #[derive(Debug, Clone, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, transform = schema::with_block)]
 pub struct Step {
     /// Stable name in results, for resuming and for starting at it; made from `name` unless chosen.
     #[schemars(with = "Option<String>", regex(pattern = "^[a-z0-9][a-z0-9_-]{0,63}$"))]
@@ -83,6 +91,8 @@ pub struct Step {
     /// Where the author chose the id.
     #[schemars(skip)]
     pub id_span: Option<Span>,
+    #[schemars(skip)]
+    pub place: Place,
     #[schemars(flatten)]
     pub kind: StepKind,
     /// The step is skipped where this expression does not hold; without `{{ }}`.
@@ -109,6 +119,43 @@ pub struct Step {
     pub on_error: OnError,
 }
 
+/// Steps that stand together, with what runs when one of them failed, and what runs in any case.
+///
+/// What else a block says has gone over to its steps.
+#[derive(Debug, Clone)]
+pub struct Block {
+    pub place: Place,
+    /// Its steps are skipped where this does not hold.
+    pub when: Option<Expr>,
+    pub has_rescue: bool,
+}
+
+/// Where a step or a block stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Index into the playbook's blocks; none at the top.
+    pub block: Option<usize>,
+    pub part: Part,
+}
+
+/// The list that a step stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    #[default]
+    Main,
+    /// It runs when a step of its block failed.
+    Rescue,
+    /// It runs last, whatever came of the others.
+    Always,
+}
+
+impl Part {
+    pub fn is_main(&self) -> bool {
+        *self == Self::Main
+    }
+}
+
 impl Step {
     /// Whether it runs on this system at all: the author wants it there, and its sensors know how.
     pub fn is_for(&self, os: Os) -> bool {
@@ -125,6 +172,21 @@ impl Playbook {
         steps
             .flat_map(|step| step.kind.not_built(step.span))
             .collect()
+    }
+
+    /// All places that a place lies in, from the top on, itself at last.
+    pub fn chain(&self, place: Place) -> Vec<Place> {
+        let mut chain = vec![place];
+        while let Some(block) = chain[chain.len() - 1].block {
+            chain.push(self.blocks[block].place);
+        }
+        chain.reverse();
+        chain
+    }
+
+    /// Whether a step belongs to what runs last on a device.
+    pub fn is_last(&self, step: &Step) -> bool {
+        self.chain(step.place)[0].part == Part::Always
     }
 
     /// The steps that may change an endpoint.

@@ -36,6 +36,9 @@ pub struct Retry {
     /// The causes that another try follows; whatever may pass by itself unless given.
     #[schemars(extend("default" = []))]
     pub only_on: Vec<RetryOn>,
+    /// The step is tried again until this expression holds; `result` is what the try came to. Not holding
+    /// at the last try is a failure.
+    pub until: Option<Expr>,
 }
 
 /// How many tries a step may have; more never helped anybody.
@@ -57,6 +60,7 @@ impl Default for Retry {
             max_delay: Duration::from_mins(1),
             jitter: Jitter::Full,
             only_on: Vec::new(),
+            until: None,
         }
     }
 }

@@ -52,7 +52,15 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
         walk.references(data.references());
         walk.vars.insert(&name.text);
     }
+    let mut blocks = playbook.blocks.iter();
+    let mut begun = 0;
     for step in &playbook.steps {
+        // A block's condition sees what was there before its first step.
+        let within = step.place.block.map_or(0, |block| block + 1);
+        for block in blocks.by_ref().take(within.saturating_sub(begun)) {
+            walk.references(block.when.iter().flat_map(Expr::references));
+        }
+        begun = begun.max(within);
         walk.step(step);
     }
     for (_, template) in &playbook.outputs {
@@ -107,6 +115,7 @@ impl<'p> Walk<'p, '_> {
         self.row = row_fields;
         self.references(expressions.into_iter().flat_map(Expr::references));
         self.row = &[];
+        self.until(step);
         self.item = None;
         if let StepKind::Set(set) = &step.kind {
             self.vars
@@ -115,6 +124,19 @@ impl<'p> Walk<'p, '_> {
         if let Some(name) = &step.register {
             self.results.insert(name, step.kind.spec());
         }
+    }
+
+    /// `until` sees the result of the step that it belongs to, under the name of that and as `result`.
+    fn until(&mut self, step: &'p Step) {
+        let Some(until) = &step.retry.until else {
+            return;
+        };
+        let before = self.results.clone();
+        let own = step.register.as_deref().into_iter().chain(["result"]);
+        self.results
+            .extend(own.map(|name| (name, step.kind.spec())));
+        self.references(until.references());
+        self.results = before;
     }
 
     fn references<'r>(&mut self, references: impl IntoIterator<Item = &'r Reference>) {

@@ -3,8 +3,8 @@
 //! What `check` finds by knowing the whole document, such as undefined variables, no schema can say.
 //! Draft 7, because editors know that and older ones only.
 
-use super::Playbook;
 use super::settings::Defaults;
+use super::{Playbook, Step};
 use crate::model::device::Os;
 use crate::template::{Word, one_or_many};
 use schemars::generate::SchemaSettings;
@@ -25,6 +25,10 @@ struct Document {
     sortie: Value,
     /// What steps inherit where they say nothing themselves.
     defaults: Option<Defaults>,
+    /// What is done last on every device that got a session, also after a failed step or Ctrl-C. These
+    /// steps have 60 s altogether.
+    #[schemars(length(min = 1))]
+    always: Option<Vec<Step>>,
     #[schemars(flatten)]
     playbook: Playbook,
 }
@@ -43,6 +47,42 @@ pub(super) struct Selection {
     os: Option<Vec<Os>>,
     /// Name patterns of devices that are never selected, whatever else says so.
     exclude: Option<Vec<String>>,
+}
+
+/// A step may be a block of steps.
+pub(super) fn with_block(schema: &mut Schema) {
+    let list = |what: &str| {
+        json!({
+            "description": what, "type": "array", "minItems": 1,
+            "items": { "$ref": "#/definitions/Step" }
+        })
+    };
+    let map = schema.ensure_object();
+    if let Some(Value::Object(keys)) = map.get_mut("properties") {
+        for (key, what) in [
+            (
+                "block",
+                "Steps that stand together: `when`, `os` and `on_error` beside it hold for all of them.",
+            ),
+            (
+                "rescue",
+                "What runs when a step of the block failed; if it comes to a good end, so has the block.",
+            ),
+            (
+                "always",
+                "What runs last in the block, whatever came of the others.",
+            ),
+        ] {
+            keys.insert(key.into(), list(what));
+        }
+    }
+    if let Some(Value::Array(choice)) = map.get_mut("oneOf") {
+        choice.push(json!({ "required": ["block"], "errorMessage": "the step has no action" }));
+    }
+    map.insert(
+        "dependencies".into(),
+        json!({ "rescue": ["block"], "always": ["block"] }),
+    );
 }
 
 /// The schema, as `schemas/playbook.json` holds it.
@@ -172,7 +212,13 @@ mod tests {
         if at["additionalProperties"] == false {
             visit(at, place);
         }
-        for (key, property) in at["properties"].as_object().into_iter().flatten() {
+        // Steps of a block are steps.
+        let nested: &[&str] = match at["properties"].get("block") {
+            Some(_) => &["block", "rescue", "always"],
+            None => &[],
+        };
+        let properties = at["properties"].as_object().into_iter().flatten();
+        for (key, property) in properties.filter(|(key, _)| !nested.contains(&key.as_str())) {
             let place = |value| place(with(filled(root, at, Some(key)), key, value));
             walk(root, property, &place, visit);
         }

@@ -121,6 +121,13 @@ impl FromNode for Defaults {
             on_error: fields.or("on_error", base.on_error),
             max_size: fields.optional("max_size"),
         };
+        if let Some(until) = &defaults.retry.until {
+            let message = "`until` is about one step's result, and belongs to that step";
+            fields
+                .diagnostics()
+                .error(Code::BadValue, until.span(), message)
+                .help("move it into the step's own `retry`");
+        }
         fields.finish();
         Some(defaults)
     }
@@ -177,7 +184,6 @@ impl FromNode for Retry {
             ("count", "attempts: it counts all tries"),
             ("on", "only_on"),
         ]);
-        not_built(&mut fields, &["until"]);
         let retry = Self {
             attempts: fields
                 .required::<Attempts>("attempts")
@@ -191,6 +197,7 @@ impl FromNode for Retry {
                 .map_or(base.max_delay, Duration::get),
             jitter: fields.or("jitter", base.jitter),
             only_on: fields.or("only_on", base.only_on),
+            until: fields.optional("until"),
         };
         fields.finish();
         Some(retry)

@@ -4,21 +4,17 @@
 //! What needs the whole document is `check`'s business.
 
 use super::input::Input;
-use super::modifier::ForEach;
 use super::settings::{Defaults, Settings};
-use super::{Playbook, Step};
+use super::{Playbook, steps};
 use crate::model::device::Os;
 use crate::model::effect::Permission;
-use crate::model::id::StepId;
-use crate::step::{KINDS, NOT_BUILT, StepKind};
 use crate::target::ids::Ids;
 use crate::target::names::Names;
 use crate::target::os::Families;
 use crate::target::{Selector, Targets};
-use crate::template::{Choice, Expr, Fields, FromNode};
+use crate::template::{Choice, Fields, FromNode};
 use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::source::Source;
-use crate::text::words::suggest;
 use crate::text::yaml::{Key, Node};
 use std::sync::Arc;
 
@@ -59,44 +55,6 @@ const TOP_HINTS: &[(&str, &str)] = &[
     ("become", "remove it: commands run as SYSTEM or root"),
 ];
 
-const STEP_HINTS: &[(&str, &str)] = &[
-    ("if", "a condition is called `when`"),
-    ("loop", "repetition is called `for_each`"),
-    ("with_items", "repetition is called `for_each`"),
-    ("ignore_errors", "write on_error: ignore"),
-    ("continue-on-error", "write on_error: continue"),
-    ("until", "write it under `retry`"),
-    ("retries", "write retry: {attempts: N}; it counts all tries"),
-    ("delay", "write it under `retry`"),
-    (
-        "timeout-minutes",
-        "write a duration, for example timeout: 5m",
-    ),
-    ("any_errors_fatal", "write on_error: stop_run"),
-    ("run", "a command is run with `exec`"),
-    ("command", "a command is run with `exec`"),
-    (
-        "shell",
-        "a command is run with `exec`; no shell stands between",
-    ),
-    ("uses", "another playbook is included with `use`"),
-    (
-        "with",
-        "arguments stand under the action, for example get_file: {path: …, max_size: …}",
-    ),
-    ("effect", "write it under `exec`"),
-    ("working-directory", "write it under `exec`, as `cwd`"),
-    (
-        "failed_when",
-        "write expect_code under `exec`, or a step with `assert`",
-    ),
-    ("changed_when", "write it under `exec`, as `effect`"),
-    ("become", "remove it: commands run as SYSTEM or root"),
-];
-
-/// Other tools' words for an action, each with its hint above.
-const FOREIGN_ACTIONS: [&str; 4] = ["run", "command", "shell", "uses"];
-
 /// Complains about keys of the language that this version does not carry out.
 pub(super) fn not_built(fields: &mut Fields<'_, '_>, keys: &[&'static str]) {
     for key in keys {
@@ -124,7 +82,6 @@ pub(super) fn playbook(
         return None;
     }
     let mut fields = Fields::new(node, "the playbook", all).hints(TOP_HINTS);
-    not_built(&mut fields, &["always"]);
     version(&mut fields);
     let name: Option<String> = fields.required("name");
     let description = fields.optional("description");
@@ -143,7 +100,7 @@ pub(super) fn playbook(
     let vars = named(&mut fields, "vars");
     let targets = fields.or("targets", Targets::default());
     let settings = fields.or("run", Settings::default());
-    let steps = steps(&mut fields, &defaults);
+    let (steps, blocks) = steps::read(&mut fields, &defaults);
     let outputs = named(&mut fields, "outputs");
     fields.finish();
     Some(Playbook {
@@ -158,6 +115,7 @@ pub(super) fn playbook(
         targets,
         settings,
         steps,
+        blocks,
         outputs,
     })
 }
@@ -198,7 +156,7 @@ fn named<T: FromNode>(fields: &mut Fields<'_, '_>, key: &'static str) -> Vec<(Ke
     entries
 }
 
-fn is_identifier(text: &str) -> bool {
+pub(super) fn is_identifier(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
@@ -288,194 +246,4 @@ fn selector<T, E: ToString>(
                 .span
         })
         .ok()
-}
-
-fn steps(fields: &mut Fields<'_, '_>, defaults: &Defaults) -> Vec<Step> {
-    let Some(node) = fields.take("steps") else {
-        let span = fields.span();
-        fields
-            .diagnostics()
-            .error(Code::MissingKey, span, "the playbook needs `steps`");
-        return Vec::new();
-    };
-    let (key, all) = (fields.key_span("steps"), fields.diagnostics());
-    match node.as_list() {
-        Some([]) => {
-            all.error(Code::BadValue, key, "`steps` is empty");
-            Vec::new()
-        }
-        Some(items) => items
-            .iter()
-            .filter_map(|item| step(item, defaults, all))
-            .collect(),
-        None => {
-            let message = format!("steps: expected a list, found {}", node.describe());
-            all.error(Code::WrongType, node.span, message)
-                .help("begin each step with a dash");
-            Vec::new()
-        }
-    }
-}
-
-fn step(node: &Node, defaults: &Defaults, all: &mut Diagnostics) -> Option<Step> {
-    if node.as_map().is_none() {
-        let message = format!("a step is a map with one action, found {}", node.describe());
-        all.error(Code::WrongType, node.span, message);
-        return None;
-    }
-    let mut fields = Fields::new(node, "the step", all).hints(STEP_HINTS);
-    not_built(
-        &mut fields,
-        &["tags", "vars", "no_log", "verify", "undo", "rescue"],
-    );
-    let name: Option<String> = fields.optional("name");
-    let id = step_id(&mut fields);
-    let id_span = id
-        .as_ref()
-        .and_then(|_| fields.take("id"))
-        .map(|node| node.span);
-    let when: Option<Expr> = fields.optional("when");
-    let os = fields.or("os", Vec::new());
-    let for_each = fields
-        .take("for_each")
-        .and_then(|node| for_each(node, fields.diagnostics()));
-    let register = register(&mut fields);
-    let register_span = fields.take("register").map_or(node.span, |node| node.span);
-    let retry = fields.or("retry", defaults.retry.clone());
-    let timeout = fields.or("timeout", defaults.timeout.clone());
-    let on_error = fields.or("on_error", defaults.on_error);
-    let action = action(&mut fields);
-    fields.finish();
-    let (key, mut kind) = action?;
-    if let StepKind::GetFile(step) = &mut kind {
-        step.max_size = step.max_size.take().or_else(|| defaults.max_size.clone());
-    }
-    let label = name.unwrap_or_else(|| kind.spec().summary.to_owned());
-    // Ids that an author did not choose are made distinct later.
-    let id = id.unwrap_or_else(|| StepId(slug(&label)));
-    Some(Step {
-        id,
-        label,
-        span: key.span,
-        id_span,
-        kind,
-        when,
-        os,
-        for_each,
-        register,
-        register_span,
-        retry,
-        timeout,
-        on_error,
-    })
-}
-
-fn step_id(fields: &mut Fields<'_, '_>) -> Option<StepId> {
-    let id: String = fields.optional("id")?;
-    let good = id.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && id
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
-        && id.len() <= 64;
-    if !good {
-        let span = fields.take("id").map_or(fields.span(), |node| node.span);
-        let message = "an id has lower-case letters, digits, - and _, and at most 64 of them";
-        fields
-            .diagnostics()
-            .error(Code::BadValue, span, message)
-            .help(format!("write id: {}", slug(&id)));
-    }
-    Some(StepId(id))
-}
-
-fn register(fields: &mut Fields<'_, '_>) -> Option<String> {
-    let name: String = fields.optional("register")?;
-    let taken = ["inputs", "vars", "device", "run", "item"].contains(&name.as_str());
-    if !is_identifier(&name) || taken {
-        let span = fields
-            .take("register")
-            .map_or(fields.span(), |node| node.span);
-        let message = if taken {
-            "that name is the language's own"
-        } else {
-            "a result's name has letters, digits and _ only, and begins with a letter"
-        };
-        fields.diagnostics().error(Code::BadValue, span, message);
-        return None;
-    }
-    Some(name)
-}
-
-fn for_each(node: &Node, all: &mut Diagnostics) -> Option<ForEach> {
-    match node.as_list() {
-        Some(_) => Vec::from_node(node, all).map(ForEach::List),
-        None => Expr::from_node(node, all).map(ForEach::Expr),
-    }
-}
-
-/// Lower-case letters and digits of a label, parted by dashes.
-pub(super) fn slug(label: &str) -> String {
-    let mut slug = String::new();
-    for c in label.chars() {
-        if c.is_ascii_alphanumeric() {
-            slug.push(c.to_ascii_lowercase());
-        } else if !slug.is_empty() && !slug.ends_with('-') {
-            slug.push('-');
-        }
-        if slug.len() >= 48 {
-            break;
-        }
-    }
-    let slug = slug.trim_end_matches('-');
-    if slug.is_empty() {
-        "step".to_owned()
-    } else {
-        slug.to_owned()
-    }
-}
-
-/// The one action of a step, with its key.
-fn action<'n>(fields: &mut Fields<'n, '_>) -> Option<(&'n Key, StepKind)> {
-    let known = || KINDS.iter().map(|(spec, _)| spec.key).chain(NOT_BUILT);
-    let found: Vec<&'static str> = known().filter(|key| fields.take(key).is_some()).collect();
-    let mut keys: Vec<&Key> = fields
-        .keys()
-        .filter(|key| found.contains(&key.text.as_str()))
-        .collect();
-    keys.sort_by_key(|key| key.span);
-    let Some((first, rest)) = keys.split_first() else {
-        // A misspelt or foreign action is told as the unknown key that it is.
-        let is_meant = |key: &Key| {
-            suggest(&key.text, known()).is_some() || FOREIGN_ACTIONS.contains(&key.text.as_str())
-        };
-        if !fields.keys().any(is_meant) {
-            let span = fields.span();
-            fields
-                .diagnostics()
-                .error(Code::NoAction, span, "the step has no action")
-                .help("give it one, for example get_file: 'C:\\path'");
-        }
-        return None;
-    };
-    if let Some(second) = rest.first() {
-        let message = format!(
-            "the step has two actions, `{}` and `{}`",
-            first.text, second.text
-        );
-        fields
-            .diagnostics()
-            .error(Code::TwoActions, second.span, message)
-            .help("make two steps of it");
-        return None;
-    }
-    let Some((spec, read)) = KINDS.iter().find(|(spec, _)| spec.key == first.text) else {
-        let message = format!("`{}` is part of the language and not built yet", first.text);
-        fields
-            .diagnostics()
-            .error(Code::Reserved, first.span, message)
-            .help("remove the step, or wait for a later version");
-        return None;
-    };
-    let node = fields.take(spec.key)?;
-    Some((first, read(node, fields.diagnostics())?))
 }

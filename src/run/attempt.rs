@@ -1,6 +1,5 @@
 //! One step on one device: its guards, its items, its attempts.
 
-use super::job::Job;
 use super::link::{Link, Now};
 use super::retry::{self, Exposure, Next};
 use crate::clock;
@@ -18,7 +17,6 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// How a step ended on one device, with what it found.
 pub(super) struct StepEnd {
@@ -36,11 +34,19 @@ impl StepEnd {
         Self::new(Outcome::Skipped { cause }, step.kind.empty_result())
     }
 
-    fn failed(step: &Step, error: TemplateError) -> Self {
+    pub(super) fn failed(step: &Step, error: TemplateError) -> Self {
         let cause = Cause::Template {
             message: error.message,
         };
         Self::new(Outcome::Failed { cause }, step.kind.empty_result())
+    }
+
+    /// It was cut short, or never began.
+    pub(super) fn cut(step: &Step, outcome: Outcome, attempts: u32) -> Self {
+        Self {
+            attempts,
+            ..Self::new(outcome, step.kind.empty_result())
+        }
     }
 
     fn new(outcome: Outcome, result: Value) -> Self {
@@ -83,12 +89,16 @@ impl StepEnd {
 
     /// The step's part of `outcome.json`.
     pub(super) fn entry(&self, step: &Step) -> Value {
-        json!({
+        let mut entry = json!({
             "step_id": step.id, "name": step.label, "action": step.kind.spec().key,
             "outcome": self.outcome.word(), "cause": self.outcome.cause(),
             "reason": self.outcome.cause().map(Cause::summary),
             "attempts": self.attempts, "started": self.started, "ended": self.ended,
-        })
+        });
+        if !step.place.part.is_main() {
+            entry["part"] = json!(step.place.part);
+        }
+        entry
     }
 
     /// The step's own file: how it ended, what was found, and the answers as they came.
@@ -121,13 +131,7 @@ fn verbatim(body: &[u8]) -> Box<RawValue> {
 }
 
 /// Runs a step to its outcome.
-pub(super) async fn run(
-    link: &mut Link,
-    job: &Job,
-    device: &Device,
-    step: &Step,
-    scope: &Scope,
-) -> StepEnd {
+pub(super) async fn run(link: &mut Link, device: &Device, step: &Step, scope: &Scope) -> StepEnd {
     if !step.is_for(device.os) {
         return StepEnd::skipped(
             step,
@@ -137,10 +141,10 @@ pub(super) async fn run(
         );
     }
     let Some(for_each) = &step.for_each else {
-        return guarded(link, job, device, step, scope).await;
+        return guarded(link, device, step, scope).await;
     };
     match items(for_each, scope) {
-        Ok(items) => over(link, job, device, step, scope, items).await,
+        Ok(items) => over(link, device, step, scope, items).await,
         Err(error) => StepEnd::failed(step, error),
     }
 }
@@ -158,7 +162,6 @@ fn items(for_each: &ForEach, scope: &Scope) -> Result<Vec<Value>, TemplateError>
 /// Runs the action for each item in turn. The whole ends as the worst of its items.
 async fn over(
     link: &mut Link,
-    job: &Job,
     device: &Device,
     step: &Step,
     scope: &Scope,
@@ -167,15 +170,15 @@ async fn over(
     let mut whole = StepEnd::skipped(step, Cause::WhenFalse);
     let mut results = Vec::with_capacity(items.len());
     for (position, item) in items.iter().enumerate() {
-        if !may_go_on(job) {
+        if !link.may_go_on() {
             // Unless what has run already weighs more.
-            let cause = stopped(job);
+            let cause = link.stopped();
             whole.worsen(Outcome::Failed { cause });
             break;
         }
         let mut inner = scope.clone();
         inner.set_json("item", item);
-        let end = guarded(link, job, device, step, &inner).await;
+        let end = guarded(link, device, step, &inner).await;
         let mut result = end.result;
         if let (StepKind::Set(_), Value::Object(whole), Value::Object(values)) =
             (&step.kind, &mut whole.result, &result)
@@ -213,27 +216,15 @@ const fn rank(outcome: &Outcome) -> u8 {
     }
 }
 
-async fn guarded(
-    link: &mut Link,
-    job: &Job,
-    device: &Device,
-    step: &Step,
-    scope: &Scope,
-) -> StepEnd {
+async fn guarded(link: &mut Link, device: &Device, step: &Step, scope: &Scope) -> StepEnd {
     match step.when.as_ref().map_or(Ok(true), |when| when.test(scope)) {
-        Ok(true) => attempts(link, job, device, step, scope).await,
+        Ok(true) => attempts(link, device, step, scope).await,
         Ok(false) => StepEnd::skipped(step, Cause::WhenFalse),
         Err(error) => StepEnd::failed(step, error),
     }
 }
 
-async fn attempts(
-    link: &mut Link,
-    job: &Job,
-    device: &Device,
-    step: &Step,
-    scope: &Scope,
-) -> StepEnd {
+async fn attempts(link: &mut Link, device: &Device, step: &Step, scope: &Scope) -> StepEnd {
     let timeout = match step.timeout.resolve(scope) {
         Ok(timeout) => timeout.get(),
         Err(error) => return StepEnd::failed(step, error),
@@ -243,7 +234,7 @@ async fn attempts(
     let mut lost = 0;
     loop {
         attempt += 1;
-        link.now = Now::new(step.id.clone(), attempt, Instant::now() + timeout);
+        link.now = Now::new(step.id.clone(), attempt, link.deadline(timeout));
         link.note(EventKind::StepStarted {
             device: device.id,
             step: step.id.clone(),
@@ -254,7 +245,7 @@ async fn attempts(
         let ran = match link.hold.ensure().await {
             Ok(()) => {
                 // Waiting for another session is not the endpoint's time.
-                link.now.deadline = Instant::now() + timeout;
+                link.now.deadline = link.deadline(timeout);
                 let mut cx = StepCx {
                     device,
                     scope,
@@ -265,27 +256,29 @@ async fn attempts(
             }
             Err(cause) => Err(Stop::Failed(cause)),
         };
+        let (ran, found) = match ran {
+            Ok(found) => (holds(step, scope, &found, attempt - lost), Some(found)),
+            Err(other) => (Err(other), None),
+        };
+        let result = || found.unwrap_or_else(|| step.kind.empty_result());
         let (outcome, result) = match ran {
-            Ok(result) => (Outcome::Done, result),
-            Err(Stop::Skipped(cause)) => (Outcome::Skipped { cause }, step.kind.empty_result()),
+            Ok(()) => (Outcome::Done, result()),
+            Err(Stop::Skipped(cause)) => (Outcome::Skipped { cause }, result()),
             Err(Stop::Failed(cause)) => match next(link, step, attempt - lost, &cause) {
-                Follow::Elsewhere if may_go_on(job) => {
+                Follow::Elsewhere if link.may_go_on() => {
                     lost += 1;
                     retried(link, device, step, attempt, cause, Duration::ZERO).await;
                     continue;
                 }
-                Follow::Is(Next::Again { after }) if may_go_on(job) => {
+                Follow::Is(Next::Again { after }) if link.may_go_on() => {
                     retried(link, device, step, attempt, cause, after).await;
-                    tokio::select! {
-                        () = tokio::time::sleep(after) => {}
-                        () = job.cancel.draining() => {}
-                    }
+                    link.pass(after).await;
                     continue;
                 }
                 Follow::Elsewhere | Follow::Is(Next::Again { .. } | Next::Fail) => {
-                    (Outcome::Failed { cause }, step.kind.empty_result())
+                    (Outcome::Failed { cause }, result())
                 }
-                Follow::Is(Next::Unknown) => (Outcome::Unknown { cause }, step.kind.empty_result()),
+                Follow::Is(Next::Unknown) => (Outcome::Unknown { cause }, result()),
             },
         };
         let raw = std::mem::take(&mut link.now.raw);
@@ -299,6 +292,23 @@ async fn attempts(
             result,
         };
     }
+}
+
+/// Whether a try that came to its result came to the one that the author waits for.
+fn holds(step: &Step, scope: &Scope, found: &Value, tries: u32) -> Result<(), Stop> {
+    let Some(until) = &step.retry.until else {
+        return Ok(());
+    };
+    let mut result = found.clone();
+    result["status"] = Outcome::Done.word().into();
+    let mut scope = scope.clone();
+    for name in step.register.as_deref().into_iter().chain(["result"]) {
+        scope.set_json(name, &result);
+    }
+    if until.test(&scope)? {
+        return Ok(());
+    }
+    Err(Cause::UntilFalse { attempts: tries }.into())
 }
 
 /// What follows a failed attempt.
@@ -331,19 +341,6 @@ fn next(link: &Link, step: &Step, attempt: u32, cause: &Cause) -> Follow {
         exposure,
         clock::fraction(),
     ))
-}
-
-/// Nothing new begins once the run is stopped for good, or cannot be written down.
-fn may_go_on(job: &Job) -> bool {
-    !job.cancel.is_draining() && !job.ledger.is_broken()
-}
-
-fn stopped(job: &Job) -> Cause {
-    if job.ledger.is_broken() {
-        Cause::Journal
-    } else {
-        Cause::Interrupted
-    }
 }
 
 async fn retried(

@@ -1,19 +1,13 @@
-//! One device from start to sealed bag: opens the session, walks the steps, closes, seals.
+//! One device from start to sealed bag: opens the session, has the steps walked, closes, seals.
 
-use super::attempt::{self, StepEnd};
-use super::hold::end_of;
 use super::job::Job;
 use super::link::{Link, blocking};
-use super::retry::Fate;
 use crate::bundle::BagInfo;
 use crate::clock;
 use crate::model::device::Device;
-use crate::model::event::{DeviceEnd, EventKind, OnError, Stop};
-use crate::model::id::StepId;
-use crate::model::outcome::{Cause, DeviceState, Outcome};
-use crate::plan::{PlannedDevice, scope};
-use crate::playbook::Step;
-use crate::template::Scope;
+use crate::model::event::{DeviceEnd, EventKind, Stop};
+use crate::model::outcome::{Cause, DeviceState};
+use crate::plan::PlannedDevice;
 use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
 use std::any::Any;
@@ -52,13 +46,13 @@ async fn record(job: &Job, event: EventKind) {
     let _ = job.ledger.record(event).await;
 }
 
-struct Visit {
-    job: Arc<Job>,
-    device: Device,
-    link: Link,
+pub(super) struct Visit {
+    pub(super) job: Arc<Job>,
+    pub(super) device: Device,
+    pub(super) link: Link,
     /// What ended so far, for the bag.
-    ends: Vec<Value>,
-    outputs: Map<String, Value>,
+    pub(super) ends: Vec<Value>,
+    pub(super) outputs: Map<String, Value>,
 }
 
 impl Visit {
@@ -113,110 +107,6 @@ impl Visit {
             }));
         }
         end
-    }
-
-    async fn walk(&mut self) -> DeviceEnd {
-        let facts = match self.link.hold.open().await {
-            Ok(facts) => facts,
-            Err(cause) => return end_of(cause),
-        };
-        let job = Arc::clone(&self.job);
-        let playbook = &job.plan.playbook;
-        let mut scope = match scope::for_device(
-            &job.plan,
-            &self.device,
-            Some(&facts),
-            Some((&job.run_id, job.started)),
-        ) {
-            Ok(scope) => scope,
-            Err(error) => {
-                return DeviceEnd::Failed {
-                    cause: Cause::Template {
-                        message: error.message,
-                    },
-                };
-            }
-        };
-        let mut failed: Option<&StepId> = None;
-        for (ordinal, step) in (1..).zip(&playbook.steps) {
-            if self.job.cancel.is_draining() {
-                return DeviceEnd::Cancelled {
-                    cause: Cause::Interrupted,
-                };
-            }
-            if self.job.ledger.is_broken() {
-                return DeviceEnd::Failed {
-                    cause: Cause::Journal,
-                };
-            }
-            let end = match failed {
-                Some(earlier) => StepEnd::skipped(
-                    step,
-                    Cause::EarlierFailure {
-                        step: earlier.to_string(),
-                    },
-                ),
-                None => attempt::run(&mut self.link, &self.job, &self.device, step, &scope).await,
-            };
-            if let Err(cause) = self.keep(ordinal, step, &end, &mut scope).await {
-                return DeviceEnd::Failed { cause };
-            }
-            let broken = matches!(
-                end.outcome,
-                Outcome::Failed { .. } | Outcome::Unknown { .. }
-            );
-            if broken
-                && failed.is_none()
-                && matches!(step.on_error, OnError::Fail | OnError::StopRun)
-            {
-                failed = Some(&step.id);
-            }
-            if broken && step.on_error == OnError::StopRun {
-                self.job
-                    .stop(Stop::Step {
-                        device: self.device.id,
-                        step: step.id.clone(),
-                    })
-                    .await;
-            }
-        }
-        for (name, template) in &playbook.outputs {
-            // An output over a step that did not come to its result has no value; that is no failure.
-            self.outputs.insert(
-                name.text.clone(),
-                template.json(&scope).unwrap_or(Value::Null),
-            );
-        }
-        DeviceEnd::Walked
-    }
-
-    /// Writes down how a step ended, and lets later steps see its result.
-    async fn keep(
-        &mut self,
-        ordinal: usize,
-        step: &Step,
-        end: &StepEnd,
-        scope: &mut Scope,
-    ) -> Result<(), Cause> {
-        end.publish(step, scope);
-        let entry = end.entry(step);
-        let file = end.file(&entry);
-        let (bag, id) = (self.link.bag()?, step.id.clone());
-        self.link
-            .on_disk(move || bag.step(ordinal, &id, &file))
-            .await??;
-        self.ends.push(entry);
-        self.link.fate = Fate::Untouched;
-        self.job
-            .ledger
-            .record(EventKind::StepFinished {
-                device: self.device.id,
-                step: step.id.clone(),
-                outcome: end.outcome.clone(),
-                attempts: end.attempts,
-                on_error: step.on_error,
-            })
-            .await
     }
 
     async fn finish(mut self, end: DeviceEnd) {

@@ -2,9 +2,9 @@
 //!
 //! One per device. Whatever is asked of the backend here has an end, by the attempt's deadline or by a stop.
 
-use super::cancel::Cancel;
 use super::hold::{Hold, PATIENCE};
 use super::job::Job;
+use super::patience::{Passed, bounded};
 use super::retry::{Exposure, Fate};
 use crate::bundle::store::Bag;
 use crate::clock;
@@ -14,7 +14,7 @@ use crate::model::device::Device;
 use crate::model::effect::{Effect, Reached};
 use crate::model::event::{EventKind, OnError};
 use crate::model::id::{CommandId, FileId, SessionId, StepId};
-use crate::model::outcome::{Cause, Outcome, whole_seconds};
+use crate::model::outcome::{Cause, Outcome};
 use crate::model::row::{FileState, Finding, StoredFile};
 use crate::step::cx::{Fetched, Hands};
 use base64::Engine as _;
@@ -24,15 +24,13 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
-/// A session ends its own waiting at the deadline, and knows best why; this much later we no longer ask it.
-const SLACK: Duration = Duration::from_secs(2);
 /// How long taking a command back may take.
 const TAKE_BACK: Duration = Duration::from_secs(10);
 
 pub(super) struct Link {
-    job: Arc<Job>,
+    pub(super) job: Arc<Job>,
     device: Device,
     /// Gone only while the bag is being sealed.
     pub(super) bag: Option<Arc<Bag>>,
@@ -43,6 +41,8 @@ pub(super) struct Link {
     pub(super) now: Now,
     /// What is known of the commands of the step under way that must not run twice.
     pub(super) fate: Fate,
+    /// When the time of `always` is over. While its steps run, a first signal is nothing to them.
+    pub(super) always_until: Option<Instant>,
 }
 
 /// The attempt under way: whose it is, until when, and what it has done.
@@ -78,6 +78,7 @@ impl Link {
             disk: Arc::default(),
             now,
             fate: Fate::Untouched,
+            always_until: None,
         }
     }
 
@@ -195,9 +196,9 @@ impl Link {
     }
 
     async fn issue(&mut self, command: &Command) -> Result<(SessionId, CommandId), Cause> {
+        let (until, patience) = (self.deadline(PATIENCE), self.patience());
         let held = self.hold.current()?;
-        let until = Instant::now() + PATIENCE;
-        let id = bounded(&self.job.cancel, until, held.session.issue(command)).await?;
+        let id = bounded(patience, until, held.session.issue(command)).await?;
         held.issued += 1;
         let session = held.session.id();
         self.note(EventKind::CommandIssued {
@@ -217,11 +218,11 @@ impl Link {
         session: &SessionId,
         id: CommandId,
     ) -> Result<Reply, Cause> {
-        let deadline = self.now.deadline;
+        let (deadline, patience) = (self.now.deadline, self.patience());
         let held = self.hold.current()?;
         debug_assert_eq!(held.session.id(), *session);
         let finish = held.session.finish(command, id, deadline);
-        let result = bounded(&self.job.cancel, deadline, finish).await;
+        let result = bounded(patience, deadline, finish).await;
         if matches!(
             result,
             Err(Cause::CommandTimeout { .. } | Cause::Interrupted)
@@ -265,15 +266,15 @@ impl Link {
     }
 
     async fn small(&mut self, file: &FileId, limit: usize) -> Result<Vec<u8>, Cause> {
-        let (cancel, deadline) = (&self.job.cancel, self.now.deadline);
+        let (patience, deadline) = (self.patience(), self.now.deadline);
         let session = &mut self.hold.current()?.session;
-        let announced = bounded(cancel, deadline, session.announced(file)).await?;
+        let announced = bounded(patience.clone(), deadline, session.announced(file)).await?;
         let mut buffer = Buffer {
             bytes: Vec::new(),
             limit,
         };
         let content = session.content(file, &mut buffer, deadline);
-        let received = bounded(cancel, deadline, content).await?;
+        let received = bounded(patience, deadline, content).await?;
         match announced {
             Some(announced) if announced != received => Err(Cause::SizeMismatch {
                 announced,
@@ -286,9 +287,10 @@ impl Link {
     async fn fetch(&mut self, fetched: &Fetched<'_>) -> Result<StoredFile, Cause> {
         let started = clock::now();
         let bag = self.bag()?;
-        let (cancel, deadline) = (&self.job.cancel, self.now.deadline);
+        let (patience, deadline) = (self.patience(), self.now.deadline);
         let session = &mut self.hold.current()?.session;
-        let announced = bounded(cancel, deadline, session.announced(fetched.file)).await?;
+        let announced =
+            bounded(patience.clone(), deadline, session.announced(fetched.file)).await?;
         if let (Some(limit), Some(announced)) = (fetched.limit, announced)
             && announced > limit
         {
@@ -296,7 +298,7 @@ impl Link {
         }
         let mut sink = bag.file(fetched.save_as, self.device.os)?;
         let content = session.content(fetched.file, &mut sink, deadline);
-        let result = bounded(cancel, deadline, content).await;
+        let result = bounded(patience, deadline, content).await;
         let result = result.and_then(|received| match announced {
             Some(announced) if announced != received => Err(Cause::SizeMismatch {
                 announced,
@@ -412,29 +414,22 @@ impl Hands for Link {
         })
     }
 
+    fn wait(&mut self, time: Duration) -> Answer<'_, ()> {
+        Box::pin(async move {
+            if self.pass(time).await == Passed::Whole {
+                Ok(())
+            } else {
+                Err(self.stopped())
+            }
+        })
+    }
+
     fn extend(&mut self, by: Duration) {
         self.now.deadline = self.now.deadline.max(Instant::now() + by);
     }
 
     fn nonce(&self) -> String {
         format!("{}-{}", self.job.run_id.short(), clock::nonce(8))
-    }
-}
-
-/// Waits for what is asked of the backend, but not for ever, nor beyond the grace of a stop.
-async fn bounded<T>(
-    cancel: &Cancel,
-    deadline: Instant,
-    asked: impl Future<Output = Result<T, Cause>>,
-) -> Result<T, Cause> {
-    let begun = Instant::now();
-    tokio::select! {
-        biased;
-        answer = asked => answer,
-        () = cancel.grace_over() => Err(Cause::Interrupted),
-        () = sleep_until(deadline + SLACK) => Err(Cause::CommandTimeout {
-            seconds: whole_seconds(deadline.saturating_duration_since(begun)),
-        }),
     }
 }
 

@@ -5,12 +5,15 @@
 
 mod attempt;
 pub mod cancel;
+mod course;
 mod device;
 mod hold;
 pub mod job;
 mod link;
+mod patience;
 mod probe;
 mod retry;
+mod walk;
 
 use crate::model::event::EventKind;
 use job::Job;

@@ -80,6 +80,8 @@ pub(crate) fn next(
         Exposure::None => (cause.reached(), Effect::Read),
     };
     let named = policy.only_on.iter().any(|class| class.covers(cause));
+    // What `until` waits for may come, whatever else the author wants to be repeated.
+    let named = named || matches!(cause, Cause::UntilFalse { .. });
     let transient = named || (policy.only_on.is_empty() && cause.is_transient());
     match verdict(reached, effect, transient) {
         Verdict::Unknown => Next::Unknown,

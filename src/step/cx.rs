@@ -31,6 +31,9 @@ pub trait Hands: Send {
     /// Records that something of ours stays on the endpoint.
     fn left_behind(&mut self, path: String) -> Answer<'_, ()>;
 
+    /// Lets time pass; a stop of the run ends it with a cause.
+    fn wait(&mut self, time: Duration) -> Answer<'_, ()>;
+
     /// Grants a little more time than the deadline, for cleaning up.
     fn extend(&mut self, by: Duration);
 

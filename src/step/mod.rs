@@ -34,6 +34,7 @@ mod run_tool;
 mod set;
 mod set_policy;
 mod spec;
+mod wait;
 
 pub use assert::Assert;
 pub use ban_hash::BanHash;
@@ -63,6 +64,7 @@ pub use run_tool::RunTool;
 pub use set::Set;
 pub use set_policy::SetPolicy;
 pub use spec::{Arguments, Built, Cost, ResultField, Shape, Spec};
+pub use wait::Wait;
 
 use crate::model::command::Reply;
 use crate::model::effect::Effect;
@@ -105,13 +107,14 @@ pub enum StepKind {
     Assert(Assert),
     Finding(Finding),
     Set(Set),
+    Wait(Wait),
 }
 
 /// Reads an action's arguments.
 type Read = fn(&Node, &mut Diagnostics) -> Option<StepKind>;
 
 /// Every kind of step: the one list, in the order of the manual.
-pub const KINDS: [(&Spec, Read); 28] = [
+pub const KINDS: [(&Spec, Read); 29] = [
     (&get_file::SPEC, |node, all| {
         GetFile::read(node, all).map(StepKind::GetFile)
     }),
@@ -208,10 +211,13 @@ pub const KINDS: [(&Spec, Read); 28] = [
     (&set::SPEC, |node, all| {
         Set::read(node, all).map(StepKind::Set)
     }),
+    (&wait::SPEC, |node, all| {
+        Wait::read(node, all).map(StepKind::Wait)
+    }),
 ];
 
 /// Actions that the language has and this version does not understand yet.
-pub const NOT_BUILT: [&str; 4] = ["collect", "wait", "use", "block"];
+pub const NOT_BUILT: [&str; 2] = ["collect", "use"];
 
 /// The action keys of a step, of which it has exactly one.
 impl JsonSchema for StepKind {
@@ -265,6 +271,7 @@ impl StepKind {
             Self::Assert(_) => &assert::SPEC,
             Self::Finding(_) => &finding::SPEC,
             Self::Set(_) => &set::SPEC,
+            Self::Wait(_) => &wait::SPEC,
         }
     }
 
@@ -297,6 +304,7 @@ impl StepKind {
             Self::Assert(step) => step.arguments(),
             Self::Finding(step) => step.arguments(),
             Self::Set(step) => step.arguments(),
+            Self::Wait(step) => step.arguments(),
         }
     }
 
@@ -310,6 +318,7 @@ impl StepKind {
             Self::Assert(step) => step.run(cx),
             Self::Finding(step) => step.run(cx).await,
             Self::Set(step) => step.run(cx),
+            Self::Wait(step) => step.run(cx).await,
             Self::FindFiles(_)
             | Self::PutFile(_)
             | Self::CreateDirectory(_)

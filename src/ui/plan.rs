@@ -4,7 +4,7 @@ use super::style::{BAD, DIM, STRONG, fit, paint};
 use crate::model::device::Os;
 use crate::plan::Plan;
 use crate::plan::price::{Price, REQUESTS_A_MINUTE};
-use crate::playbook::Step;
+use crate::playbook::{Part, Step};
 use crate::text::escape::Escaped;
 use crate::text::words::Count;
 use std::collections::BTreeMap;
@@ -33,7 +33,17 @@ pub fn draw(plan: &Plan, width: usize) -> String {
     );
     devices(plan, &mut out);
     put!(out, "\n{STRONG}steps{STRONG:#}");
+    let last = playbook
+        .steps
+        .iter()
+        .position(|step| playbook.is_last(step));
     for (index, step) in playbook.steps.iter().enumerate() {
+        if last == Some(index) {
+            put!(
+                out,
+                "\n{STRONG}always{STRONG:#}  {DIM}last, whatever came of the others, also after Ctrl-C{DIM:#}"
+            );
+        }
         line(plan, index, step, width, &mut out);
     }
     price(plan, &mut out);
@@ -80,13 +90,19 @@ fn devices(plan: &Plan, out: &mut String) {
 /// A step, and below it its arguments: rendered where all devices agree, else as written.
 fn line(plan: &Plan, index: usize, step: &Step, width: usize, out: &mut String) {
     let spec = step.kind.spec();
+    let part = match step.place.part {
+        Part::Rescue => "rescue: ",
+        Part::Always if step.place.block.is_some() => "always: ",
+        Part::Main | Part::Always => "",
+    };
+    let label = format!("{part}{}", Escaped(&step.label));
     let effect = paint(DIM, step.kind.effect(), 8);
     put!(
         out,
         "  {:>3}  {:<15}  {effect}  {}",
         index + 1,
         spec.key,
-        fit(&Escaped(&step.label).to_string(), width.saturating_sub(35))
+        fit(&label, width.saturating_sub(35))
     );
     for missing in step.kind.not_built(step.span) {
         put!(out, "       {BAD}{}{BAD:#}", missing.message);

@@ -3,6 +3,7 @@ mod api_http;
 mod cable;
 mod engine;
 mod engine_faults;
+mod engine_flow;
 mod faulty;
 mod invalid;
 mod layers;

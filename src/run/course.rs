@@ -1,0 +1,201 @@
+//! Which steps of a playbook run, after what came of those before: blocks, what rescues them, and what runs
+//! in any case.
+//!
+//! It decides and remembers; running a step and writing down how it ended is the walk's business.
+
+use crate::model::event::OnError;
+use crate::model::id::StepId;
+use crate::model::outcome::{Cause, Outcome};
+use crate::playbook::{Part, Place, Playbook, Step};
+use crate::template::{Scope, TemplateError};
+
+pub(super) struct Course<'p> {
+    playbook: &'p Playbook,
+    top: Track<'p>,
+    blocks: Vec<Track<'p>>,
+    /// Where the last step stood.
+    at: Place,
+}
+
+/// What is known of a block, or of the whole.
+#[derive(Default)]
+struct Track<'p> {
+    /// Whether its condition holds; nothing before its first step.
+    open: Option<bool>,
+    /// The failure after which no further step of its main part runs.
+    halted: Option<&'p StepId>,
+    failed: Vec<&'p Step>,
+    rescue: Rescue<'p>,
+    /// What failed in its `always`.
+    failed_last: Vec<&'p Step>,
+}
+
+#[derive(Default)]
+struct Rescue<'p> {
+    has_done: bool,
+    halted: Option<&'p StepId>,
+    failed: Vec<&'p Step>,
+}
+
+/// What is to be done with a step.
+pub(super) enum Turn {
+    Run,
+    Skip(Cause),
+    /// The condition of its block has no value.
+    Fail(TemplateError),
+}
+
+/// What became known when blocks ended.
+#[derive(Default)]
+pub(super) struct Left<'p> {
+    pub(super) rescued: Vec<&'p Step>,
+    /// Failures that nothing can make good any more.
+    pub(super) lost: Vec<&'p Step>,
+}
+
+impl<'p> Course<'p> {
+    pub(super) fn new(playbook: &'p Playbook) -> Self {
+        Self {
+            playbook,
+            top: Track::default(),
+            blocks: playbook.blocks.iter().map(|_| Track::default()).collect(),
+            at: Place::default(),
+        }
+    }
+
+    fn track(&mut self, block: Option<usize>) -> &mut Track<'p> {
+        block.map_or(&mut self.top, |block| &mut self.blocks[block])
+    }
+
+    /// Whether a step tidies up after something that was begun, so that it runs also when the run is stopped.
+    pub(super) fn tidies(&self, step: &Step) -> bool {
+        let chain = self.playbook.chain(step.place);
+        let begun = |place: &&Place| {
+            place
+                .block
+                .is_none_or(|block| self.blocks[block].open == Some(true))
+        };
+        chain
+            .iter()
+            .take_while(begun)
+            .any(|place| place.part == Part::Always)
+    }
+
+    /// What is to be done with a step, now that it is its turn.
+    pub(super) fn turn(&mut self, step: &'p Step, scope: &Scope) -> Turn {
+        for place in self.playbook.chain(step.place) {
+            if let Some(block) = place.block {
+                match self.open(block, step, scope) {
+                    Ok(true) => {}
+                    Ok(false) => return Turn::Skip(Cause::WhenFalse),
+                    Err(error) => return Turn::Fail(error),
+                }
+            }
+            let track = self.track(place.block);
+            let halted = match place.part {
+                Part::Main => track.halted,
+                Part::Rescue if track.failed.is_empty() => {
+                    return Turn::Skip(Cause::NothingToRescue);
+                }
+                Part::Rescue => track.rescue.halted,
+                Part::Always => None,
+            };
+            if let Some(earlier) = halted {
+                let step = earlier.to_string();
+                return Turn::Skip(Cause::EarlierFailure { step });
+            }
+        }
+        Turn::Run
+    }
+
+    /// A block's condition is asked once. Where it has no value, nothing but what runs in any case runs.
+    fn open(&mut self, block: usize, step: &'p Step, scope: &Scope) -> Result<bool, TemplateError> {
+        if let Some(open) = self.blocks[block].open {
+            return Ok(open);
+        }
+        let when = self.playbook.blocks[block].when.as_ref();
+        let holds = when.map_or(Ok(true), |when| when.test(scope));
+        let track = &mut self.blocks[block];
+        track.open = Some(*holds.as_ref().unwrap_or(&true));
+        if holds.is_err() {
+            track.halted = Some(&step.id);
+        }
+        holds
+    }
+
+    /// Whether a failure there may still be made good.
+    pub(super) fn may_be_rescued(&self, place: Place) -> bool {
+        let rescued = |place: &Place| {
+            place.part == Part::Main
+                && place
+                    .block
+                    .is_some_and(|block| self.playbook.blocks[block].has_rescue)
+        };
+        self.playbook.chain(place).iter().any(rescued)
+    }
+
+    /// Takes note of how a step ended.
+    pub(super) fn ended(&mut self, step: &'p Step, outcome: &Outcome) {
+        match outcome {
+            Outcome::Failed { .. } | Outcome::Unknown { .. } => self.failed(step.place, step),
+            Outcome::Done => {
+                for place in self.playbook.chain(step.place) {
+                    if place.part == Part::Rescue {
+                        self.track(place.block).rescue.has_done = true;
+                    }
+                }
+            }
+            Outcome::Skipped { .. } => {}
+        }
+    }
+
+    fn failed(&mut self, place: Place, step: &'p Step) {
+        if step.on_error == OnError::Ignore {
+            return;
+        }
+        let halts = step.on_error != OnError::Continue;
+        let track = self.track(place.block);
+        let (failed, halted) = match place.part {
+            Part::Main => (&mut track.failed, &mut track.halted),
+            Part::Rescue => (&mut track.rescue.failed, &mut track.rescue.halted),
+            Part::Always => return track.failed_last.push(step),
+        };
+        failed.push(step);
+        if halts {
+            halted.get_or_insert(&step.id);
+        }
+    }
+
+    /// Leaves the blocks that the next step does not stand in, the innermost first.
+    pub(super) fn go(&mut self, next: Place) -> Left<'p> {
+        let mut left = Left::default();
+        let next_chain = self.playbook.chain(next);
+        while let Some(block) = self.at.block
+            && !next_chain.iter().any(|place| place.block == Some(block))
+        {
+            self.at = self.playbook.blocks[block].place;
+            let track = std::mem::take(&mut self.blocks[block]);
+            let good = track.rescue.has_done && track.rescue.failed.is_empty();
+            let mut failed = vec![(Part::Always, track.failed_last)];
+            if good {
+                left.rescued.extend(track.failed);
+            } else {
+                failed.push((Part::Main, track.failed));
+                failed.push((Part::Rescue, track.rescue.failed));
+            }
+            for (part, steps) in failed {
+                let place = Place {
+                    block: Some(block),
+                    part,
+                };
+                let lost = self.may_be_rescued(place) && !self.may_be_rescued(self.at);
+                for step in steps {
+                    self.failed(self.at, step);
+                    left.lost.extend(lost.then_some(step));
+                }
+            }
+        }
+        self.at = next;
+        left
+    }
+}

@@ -1,0 +1,194 @@
+//! The walk through the steps of one device: which of them runs, and what its outcome means for the rest.
+//!
+//! How one step runs is `attempt`'s business, and what becomes of session and bag that of `device`.
+
+use super::attempt::{self, StepEnd};
+use super::course::{Course, Left, Turn};
+use super::device::Visit;
+use super::hold::end_of;
+use super::patience::{ALWAYS, always_over};
+use super::retry::Fate;
+use crate::model::event::{DeviceEnd, EventKind, OnError, Stop};
+use crate::model::outcome::{Cause, Outcome};
+use crate::plan::scope;
+use crate::playbook::{Place, Step};
+use crate::template::Scope;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// What a step that reached the end of `always` may still take for cleaning up after itself.
+const CLEAN_UP: Duration = Duration::from_secs(30);
+
+impl Visit {
+    pub(super) async fn walk(&mut self) -> DeviceEnd {
+        let facts = match self.link.hold.open().await {
+            Ok(facts) => facts,
+            Err(cause) => return end_of(cause),
+        };
+        let job = Arc::clone(&self.job);
+        let playbook = &job.plan.playbook;
+        let mut scope = match scope::for_device(
+            &job.plan,
+            &self.device,
+            Some(&facts),
+            Some((&job.run_id, job.started)),
+        ) {
+            Ok(scope) => scope,
+            Err(error) => {
+                return DeviceEnd::Failed {
+                    cause: Cause::Template {
+                        message: error.message,
+                    },
+                };
+            }
+        };
+        let mut early = None;
+        let mut course = Course::new(playbook);
+        for (ordinal, step) in (1..).zip(&playbook.steps) {
+            if self.job.ledger.is_broken() {
+                return DeviceEnd::Failed {
+                    cause: Cause::Journal,
+                };
+            }
+            self.leave(course.go(step.place)).await;
+            let is_last = playbook.is_last(step);
+            if !is_last && self.job.cancel.is_draining() {
+                early.get_or_insert(DeviceEnd::Cancelled {
+                    cause: Cause::Interrupted,
+                });
+            }
+            if early.is_some() && !course.tidies(step) {
+                // It has no outcome; what refers to it finds nothing.
+                let cause = Cause::Interrupted;
+                StepEnd::skipped(step, cause).publish(step, &mut scope);
+                continue;
+            }
+            let end = match course.turn(step, &scope) {
+                Turn::Skip(cause) => StepEnd::skipped(step, cause),
+                Turn::Fail(error) => StepEnd::failed(step, error),
+                Turn::Run if is_last || early.is_some() => self.run_last(step, &scope).await,
+                Turn::Run => attempt::run(&mut self.link, &self.device, step, &scope).await,
+            };
+            if let Err(cause) = self.keep(ordinal, step, &end, &mut scope).await {
+                early.get_or_insert(DeviceEnd::Failed { cause });
+            }
+            if was_stopped(&end.outcome) && self.job.cancel.is_draining() && !is_last {
+                early.get_or_insert(DeviceEnd::Cancelled {
+                    cause: Cause::Interrupted,
+                });
+            }
+            course.ended(step, &end.outcome);
+            if is_broken(&end.outcome) && !course.may_be_rescued(step.place) {
+                self.stop_run(step).await;
+            }
+        }
+        self.leave(course.go(Place::default())).await;
+        if let Some(end) = early {
+            return end;
+        }
+        for (name, template) in &playbook.outputs {
+            // An output over a step that did not come to its result has no value; that is no failure.
+            self.outputs.insert(
+                name.text.clone(),
+                template.json(&scope).unwrap_or(Value::Null),
+            );
+        }
+        DeviceEnd::Walked
+    }
+
+    /// Takes note of what became of the failures of a block.
+    async fn leave(&mut self, left: Left<'_>) {
+        for step in left.rescued {
+            let entry = self
+                .ends
+                .iter_mut()
+                .rfind(|end| end["step_id"] == step.id.as_str());
+            if let Some(entry) = entry {
+                entry["rescued"] = true.into();
+            }
+            let event = EventKind::StepRescued {
+                device: self.device.id,
+                step: step.id.clone(),
+            };
+            self.link.note(event).await;
+        }
+        for step in left.lost {
+            self.stop_run(step).await;
+        }
+    }
+
+    /// Runs a step within the time that is left to those that tidy up.
+    async fn run_last(&mut self, step: &Step, scope: &Scope) -> StepEnd {
+        let until = *self
+            .link
+            .always_until
+            .get_or_insert_with(|| Instant::now() + ALWAYS);
+        if Instant::now() >= until {
+            let cause = always_over();
+            return StepEnd::cut(step, Outcome::Failed { cause }, 0);
+        }
+        tokio::select! {
+            biased;
+            end = attempt::run(&mut self.link, &self.device, step, scope) => return end,
+            () = sleep_until(until + CLEAN_UP) => {}
+        }
+        let cause = always_over();
+        let outcome = match self.link.fate {
+            Fate::InDoubt => Outcome::Unknown { cause },
+            Fate::Untouched | Fate::Ran => Outcome::Failed { cause },
+        };
+        StepEnd::cut(step, outcome, self.link.now.attempt)
+    }
+
+    /// Stops the run where the author wants that of a failure of this step.
+    async fn stop_run(&self, step: &Step) {
+        if step.on_error == OnError::StopRun {
+            self.job
+                .stop(Stop::Step {
+                    device: self.device.id,
+                    step: step.id.clone(),
+                })
+                .await;
+        }
+    }
+
+    /// Writes down how a step ended, and lets later steps see its result.
+    async fn keep(
+        &mut self,
+        ordinal: usize,
+        step: &Step,
+        end: &StepEnd,
+        scope: &mut Scope,
+    ) -> Result<(), Cause> {
+        end.publish(step, scope);
+        let entry = end.entry(step);
+        let file = end.file(&entry);
+        let (bag, id) = (self.link.bag()?, step.id.clone());
+        self.link
+            .on_disk(move || bag.step(ordinal, &id, &file))
+            .await??;
+        self.ends.push(entry);
+        self.link.fate = Fate::Untouched;
+        self.job
+            .ledger
+            .record(EventKind::StepFinished {
+                device: self.device.id,
+                step: step.id.clone(),
+                outcome: end.outcome.clone(),
+                attempts: end.attempts,
+                on_error: step.on_error,
+            })
+            .await
+    }
+}
+
+/// It did not fail by itself.
+fn was_stopped(outcome: &Outcome) -> bool {
+    outcome.cause() == Some(&Cause::Interrupted)
+}
+
+const fn is_broken(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failed { .. } | Outcome::Unknown { .. })
+}
