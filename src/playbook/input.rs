@@ -7,6 +7,7 @@ use crate::text::size::Size;
 use crate::text::source::Span;
 use crate::text::words::{List, suggest};
 use crate::text::yaml::Node;
+use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -32,6 +33,42 @@ pub struct Input {
     /// The only values it takes; any value of the type unless given.
     #[schemars(extend("default" = []))]
     pub choices: Vec<String>,
+    /// A regular expression that the whole value, or each element of a list, has to match.
+    #[schemars(with = "Option<String>")]
+    pub pattern: Option<Pattern>,
+}
+
+/// A regular expression for a whole text. It takes no more than linear time.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    text: String,
+    regex: Regex,
+}
+
+/// Bytes that a compiled pattern may take.
+const MAX_PATTERN: usize = 1 << 20;
+
+impl FromText for Pattern {
+    fn expected() -> String {
+        "a regular expression".to_owned()
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let build = |text: &str| RegexBuilder::new(text).size_limit(MAX_PATTERN).build();
+        // By itself first: the message then speaks of what the author wrote.
+        build(text)
+            .and_then(|_| build(&format!("^(?:{text})$")))
+            .map(|regex| Self {
+                text: text.to_owned(),
+                regex,
+            })
+            .map_err(|error| match error {
+                regex::Error::CompiledTooBig(_) => {
+                    "this regular expression is too large".to_owned()
+                }
+                _ => format!("expected {}", Self::expected()),
+            })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,11 +118,12 @@ impl InputType {
 impl FromNode for Input {
     fn from_node(node: &Node, all: &mut Diagnostics) -> Option<Self> {
         let mut fields = Fields::new(node, "input", all);
-        super::syntax::not_built(&mut fields, &["pattern", "secret"]);
+        super::syntax::not_built(&mut fields, &["secret"]);
         let kind = fields.or("type", InputType::String);
         let description = fields.optional("description");
         let required = fields.or("required", false);
         let choices: Vec<String> = fields.or("choices", Vec::new());
+        let pattern = fields.optional("pattern");
         let default = fields.take("default");
         let default_span = fields.key_span("default");
         fields.finish();
@@ -97,6 +135,7 @@ impl FromNode for Input {
             default: None,
             required,
             choices,
+            pattern,
         };
         if required && default.is_some() {
             all.error(
@@ -109,14 +148,26 @@ impl FromNode for Input {
         if let Some(node) = default {
             match input.of_node(node) {
                 Ok(value) => input.default = Some(value),
+                // It is declared all the same, and whoever refers to it is not to blame.
                 Err(why) => {
-                    all.error(Code::BadValue, node.span, why);
-                    return None;
+                    all.error(Code::BadValue, node.span, why)
+                        .maybe_help(yes_or_no(node));
                 }
             }
         }
         Some(input)
     }
+}
+
+/// Other readers of YAML take these for booleans.
+fn yes_or_no(node: &Node) -> Option<String> {
+    let text = node.scalar()?;
+    let meant = match text.to_ascii_lowercase().as_str() {
+        "yes" | "on" => true,
+        "no" | "off" => false,
+        _ => return None,
+    };
+    Some(format!("`{text}` is compared as text here: write {meant}"))
 }
 
 impl Input {
@@ -150,6 +201,7 @@ impl Input {
     }
 
     fn allow(&self, value: Value) -> Result<Value, String> {
+        self.matches(&value)?;
         let text = value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned);
@@ -159,6 +211,25 @@ impl Input {
         Err(format!(
             "expected {}, found `{text}`",
             List::or(&self.choices)
+        ))
+    }
+
+    fn matches(&self, value: &Value) -> Result<(), String> {
+        let Some(pattern) = &self.pattern else {
+            return Ok(());
+        };
+        if let Value::Array(items) = value {
+            return items.iter().try_for_each(|item| self.matches(item));
+        }
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        if pattern.regex.is_match(&text) {
+            return Ok(());
+        }
+        Err(format!(
+            "expected text that matches {} as a whole, found `{text}`",
+            pattern.text
         ))
     }
 
