@@ -122,6 +122,8 @@ fn wanted(targets: &Targets) -> Wanted {
             Selector::Ids(ids) => wanted.ids.extend(ids.0.iter().map(|id| id.0)),
             Selector::Names(names) => wanted.names.extend_from_slice(names.patterns()),
             Selector::Os(families) => wanted.os.extend(&families.0),
+            // Every simulated device was seen just now.
+            Selector::SeenWithin(_) => {}
         }
     }
     for names in &targets.exclude {

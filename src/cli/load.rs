@@ -175,6 +175,15 @@ fn inputs_file(path: &Path, output: &Output) -> Result<BTreeMap<String, Given>, 
         .collect())
 }
 
+/// What the playbook's selectors ask for that is not built; targets on the command line replace them.
+pub(super) fn targets_not_built(playbook: &Playbook, scope: &Scope) -> Vec<Diagnostic> {
+    if scope.targets.is_empty() {
+        playbook.targets.not_built.clone()
+    } else {
+        Vec::new()
+    }
+}
+
 /// The targets: the playbook's, unless the command line names some.
 pub(super) fn targets(playbook: &Playbook, scope: &Scope) -> Result<Targets, Failure> {
     let refused =

@@ -82,9 +82,13 @@ pub(super) async fn make(
     output: &Output,
 ) -> Result<(Plan, Backend), Failure> {
     let playbook = load::playbook(&path.display().to_string(), &load::read(path)?, output)?;
-    if purpose == Purpose::Run {
-        load::refuse_not_built(&playbook.not_built(), &playbook.source, output)?;
+    let mut not_built = load::targets_not_built(&playbook, scope);
+    match purpose {
+        // Steps that are not built are marked; a plan on other devices or in another way would lie.
+        Purpose::Show => not_built.extend_from_slice(&playbook.settings.not_built),
+        Purpose::Run => not_built.extend(playbook.not_built()),
     }
+    load::refuse_not_built(&not_built, &playbook.source, output)?;
     let inputs = load::inputs(&playbook, scope, output)?;
     let targets = load::targets(&playbook, scope)?;
     let settings = settings(&playbook, scope);
@@ -96,6 +100,7 @@ pub(super) async fn make(
         return Err(Failure::new(Exit::NoDevice, "no device matches the targets; nothing was sent to any")
             .hint("compare the targets with the console's inventory; --limit and --exclude narrow them further"));
     }
+    within(targets.max, devices.len())?;
     let devices = devices
         .into_iter()
         .map(|device| PlannedDevice { device, gone: None })
@@ -109,6 +114,20 @@ pub(super) async fn make(
     )
     .map_err(|error| unrendered(error, &playbook.source, output))?;
     Ok((plan, backend))
+}
+
+/// More devices than the author reckoned with are a mistake in the selection.
+fn within(max: Option<u64>, selected: usize) -> Result<(), Failure> {
+    match max {
+        Some(max) if selected as u64 > max => Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "{selected} devices match, and the playbook allows {max}; nothing was sent to any"
+            ),
+        )
+        .hint("narrow them with --limit or --exclude, or raise `max` under `targets`")),
+        _ => Ok(()),
+    }
 }
 
 fn settings(playbook: &Playbook, scope: &Scope) -> RunSettings {

@@ -46,7 +46,7 @@ pub(super) fn run(args: &StepsArgs, output: &Output) -> Result<Exit, Failure> {
 
 fn table(width: usize) -> String {
     let mut out = format!(
-        "{STRONG}{:<16}  {:<13}  {:<8}  what it does{STRONG:#}\n",
+        "{STRONG}{:<16} {:<12}  {:<8}  what it does{STRONG:#}\n",
         "step", "permission", "effect"
     );
     for (spec, _) in KINDS {
@@ -56,7 +56,7 @@ fn table(width: usize) -> String {
             some => some.join(", "),
         };
         let line = format!(
-            "{:<16}  {permissions:<13}  {}  ",
+            "{:<16} {permissions:<12}  {}  ",
             spec.key,
             paint(DIM, spec.effect, 8)
         );

@@ -9,7 +9,9 @@ pub mod input;
 mod lint;
 pub mod modifier;
 pub mod references;
+pub mod rollout;
 pub mod schema;
+mod selection;
 pub mod settings;
 mod steps;
 pub mod syntax;
@@ -56,7 +58,7 @@ pub struct Playbook {
     #[schemars(with = "Named<Data>", extend("default" = {}))]
     pub vars: Vec<(Key, Data)>,
     /// The devices it runs on, unless the command line names others. None at all means none.
-    #[schemars(with = "Option<schema::Selection>")]
+    #[schemars(with = "Option<selection::Selection>")]
     pub targets: Targets,
     /// How the run rolls out.
     #[schemars(rename = "run", with = "Option<Settings>")]
@@ -166,11 +168,15 @@ impl Step {
 
 impl Playbook {
     /// What this version understands and does not carry out, with places: whoever carries the playbook
-    /// out refuses it for these.
+    /// out refuses it for these. What its selectors ask for is in `targets.not_built`.
     pub fn not_built(&self) -> Vec<Diagnostic> {
         let steps = self.steps.iter();
-        steps
-            .flat_map(|step| step.kind.not_built(step.span))
+        let steps = steps.flat_map(|step| step.kind.not_built(step.span));
+        self.settings
+            .not_built
+            .iter()
+            .cloned()
+            .chain(steps)
             .collect()
     }
 

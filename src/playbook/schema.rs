@@ -5,8 +5,7 @@
 
 use super::settings::Defaults;
 use super::{Playbook, Step};
-use crate::model::device::Os;
-use crate::template::{Word, one_or_many};
+use crate::template::one_or_many;
 use schemars::generate::SchemaSettings;
 use schemars::transform::transform_subschemas;
 use schemars::{JsonSchema, Schema};
@@ -31,22 +30,6 @@ struct Document {
     always: Option<Vec<Step>>,
     #[schemars(flatten)]
     playbook: Playbook,
-}
-
-/// Which devices are meant: those that `ids` or `names` choose, of the systems in `os`.
-#[derive(JsonSchema)]
-#[schemars(rename = "Targets", deny_unknown_fields)]
-#[expect(dead_code, reason = "selectors are made of these keys")]
-pub(super) struct Selection {
-    /// Devices by the backend's number.
-    ids: Option<Vec<u64>>,
-    /// Devices by name patterns such as `WS-*`, without regard to case; short and full names match too.
-    names: Option<Vec<String>>,
-    /// Only devices of these operating systems.
-    #[schemars(with = "Option<Vec<Word<Os>>>")]
-    os: Option<Vec<Os>>,
-    /// Name patterns of devices that are never selected, whatever else says so.
-    exclude: Option<Vec<String>>,
 }
 
 /// A step may be a block of steps.

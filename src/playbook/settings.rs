@@ -1,10 +1,10 @@
 //! `run:` and `defaults:`, how a run goes unless the command line says otherwise.
 
 use super::modifier::{Attempts, Jitter, Retry, RetryOn};
-use super::syntax::not_built;
+use super::rollout::{Amount, Offline, OnThreshold, Order, Percent, Promote, Rate};
 use crate::model::event::OnError;
 use crate::template::{Choice, Field, Fields, FromNode, FromText, Word};
-use crate::text::diagnostic::{Code, Diagnostics};
+use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::text::duration::Duration;
 use crate::text::size::Size;
 use crate::text::yaml::Node;
@@ -18,6 +18,50 @@ pub struct Settings {
     /// in the console.
     #[schemars(range(min = 1, max = MOST_SESSIONS), extend("default" = DEFAULT_SESSIONS))]
     pub max_sessions: usize,
+    /// How many devices each stage has, such as `[1, 5, 10%, 100%]`; the last repeats.
+    #[schemars(extend("default" = []))]
+    pub stages: Vec<Amount>,
+    /// The pause between two stages.
+    #[schemars(extend("default" = 0))]
+    pub soak: Duration,
+    /// Whether the next stage begins by itself, or a person is asked.
+    #[schemars(with = "Word<Promote>", extend("default" = "auto"))]
+    pub promote: Promote,
+    /// So many failed devices, or such a share, end the run.
+    pub max_failed: Option<Amount>,
+    /// So many unreachable devices, or such a share, end the run.
+    pub max_unreachable: Option<Amount>,
+    /// So many devices whose outcome nobody knows, or such a share, end the run.
+    pub max_unknown: Option<Amount>,
+    /// At a threshold, whether running devices end in order or at once.
+    #[schemars(with = "Word<OnThreshold>", extend("default" = "drain"))]
+    pub on_threshold: OnThreshold,
+    /// What becomes of devices that are offline: `skip` leaves them, `wait` waits, `later` remembers them
+    /// for a later run, `fail` counts them as failed.
+    #[schemars(with = "Word<Offline>", extend("default" = "skip"))]
+    pub offline: Offline,
+    /// How long `offline: wait` waits.
+    #[schemars(extend("default" = "1h"))]
+    pub wait_for: Duration,
+    /// Time for one device, from its session on.
+    pub device_timeout: Option<Duration>,
+    /// Time for the whole run.
+    pub deadline: Option<Duration>,
+    /// Which devices come first.
+    #[schemars(with = "Word<Order>", extend("default" = "last_seen"))]
+    pub order: Order,
+    /// How many devices start in a minute at most, such as `20/min`.
+    pub start_rate: Option<Rate>,
+    /// The share of the selected devices without which the run has not reached its end.
+    pub require_coverage: Option<Percent>,
+    /// The run is refused when more devices are selected.
+    #[schemars(range(min = 1))]
+    pub max_devices: Option<u64>,
+    /// The run is refused when a larger share of all devices is selected.
+    pub max_share: Option<Percent>,
+    /// What of these differs from what holds anyway, and is not built.
+    #[schemars(skip)]
+    pub not_built: Vec<Diagnostic>,
 }
 
 /// Below what the cloud grants an organisation, so that people in the console find sessions too.
@@ -29,6 +73,23 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_sessions: DEFAULT_SESSIONS,
+            stages: Vec::new(),
+            soak: Duration::ZERO,
+            promote: Promote::Auto,
+            max_failed: None,
+            max_unreachable: None,
+            max_unknown: None,
+            on_threshold: OnThreshold::Drain,
+            offline: Offline::Skip,
+            wait_for: Duration::from_secs(3600),
+            device_timeout: None,
+            deadline: None,
+            order: Order::LastSeen,
+            start_rate: None,
+            require_coverage: None,
+            max_devices: None,
+            max_share: None,
+            not_built: Vec::new(),
         }
     }
 }
@@ -43,27 +104,6 @@ impl FromNode for Settings {
             ),
             ("forks", "max_sessions: devices worked on at the same time"),
         ]);
-        not_built(
-            &mut fields,
-            &[
-                "stages",
-                "soak",
-                "promote",
-                "max_failed",
-                "max_unreachable",
-                "max_unknown",
-                "on_threshold",
-                "offline",
-                "wait_for",
-                "device_timeout",
-                "deadline",
-                "order",
-                "start_rate",
-                "require_coverage",
-                "max_devices",
-                "max_share",
-            ],
-        );
         let max_sessions = fields.or("max_sessions", DEFAULT_SESSIONS);
         if !(1..=MOST_SESSIONS).contains(&max_sessions) {
             let span = fields
@@ -78,8 +118,30 @@ impl FromNode for Settings {
                     "an organisation has 100 sessions, and ten are left for people in the console",
                 );
         }
+        let base = Self::default();
+        let mut later = Vec::new();
+        let settings = Self {
+            max_sessions,
+            stages: fields.later_or("stages", base.stages, &mut later),
+            soak: fields.later_or("soak", base.soak, &mut later),
+            promote: fields.later_or("promote", base.promote, &mut later),
+            max_failed: fields.later("max_failed", &mut later),
+            max_unreachable: fields.later("max_unreachable", &mut later),
+            max_unknown: fields.later("max_unknown", &mut later),
+            on_threshold: fields.later_or("on_threshold", base.on_threshold, &mut later),
+            offline: fields.later_or("offline", base.offline, &mut later),
+            wait_for: fields.later_or("wait_for", base.wait_for, &mut later),
+            device_timeout: fields.later("device_timeout", &mut later),
+            deadline: fields.later("deadline", &mut later),
+            order: fields.later_or("order", base.order, &mut later),
+            start_rate: fields.later("start_rate", &mut later),
+            require_coverage: fields.later("require_coverage", &mut later),
+            max_devices: fields.later("max_devices", &mut later),
+            max_share: fields.later("max_share", &mut later),
+            not_built: later,
+        };
         fields.finish();
-        Some(Self { max_sessions })
+        Some(settings)
     }
 }
 

@@ -8,10 +8,7 @@ use super::settings::{Defaults, Settings};
 use super::{Playbook, steps};
 use crate::model::device::Os;
 use crate::model::effect::Permission;
-use crate::target::ids::Ids;
-use crate::target::names::Names;
-use crate::target::os::Families;
-use crate::target::{Selector, Targets};
+use crate::target::Targets;
 use crate::template::{Choice, Fields, FromNode};
 use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::source::Source;
@@ -180,70 +177,4 @@ impl Choice for Os {
         ("linux", Self::Linux),
         ("macos", Self::Macos),
     ];
-}
-
-impl FromNode for Targets {
-    fn from_node(node: &Node, all: &mut Diagnostics) -> Option<Self> {
-        let mut fields = Fields::new(node, "targets", all).hints(&[
-            ("hosts", "names: host name patterns"),
-            ("devices", "names: host name patterns, or ids"),
-        ]);
-        not_built(
-            &mut fields,
-            &[
-                "query",
-                "file",
-                "groups",
-                "policy",
-                "ran",
-                "seen_within",
-                "not_collected_within",
-                "max",
-                "on_ambiguous",
-            ],
-        );
-        let mut targets = Self::default();
-        let ids = selector(&mut fields, Ids::KEY, Ids::parse);
-        let names = selector(&mut fields, Names::KEY, Names::parse);
-        let os: Option<Vec<Os>> = fields.optional(Families::KEY);
-        targets
-            .exclude
-            .extend(selector(&mut fields, "exclude", Names::parse));
-        targets.selectors.extend(ids.map(Selector::Ids));
-        targets.selectors.extend(names.map(Selector::Names));
-        targets
-            .selectors
-            .extend(os.map(|families| Selector::Os(Families(families))));
-        fields.finish();
-        Some(targets)
-    }
-}
-
-fn selector<T, E: ToString>(
-    fields: &mut Fields<'_, '_>,
-    key: &'static str,
-    parse: impl Fn(&[&str]) -> Result<T, E>,
-) -> Option<T> {
-    let values: Vec<String> = fields.optional(key)?;
-    let span = fields.take(key).map_or(fields.span(), |node| node.span);
-    let values: Vec<&str> = values.iter().map(String::as_str).collect();
-    if values.is_empty() {
-        fields
-            .diagnostics()
-            .error(
-                Code::BadValue,
-                span,
-                format!("`{key}` is empty, which selects nothing"),
-            )
-            .help("give it a value, or remove it");
-        return None;
-    }
-    parse(&values)
-        .map_err(|error| {
-            fields
-                .diagnostics()
-                .error(Code::BadValue, span, error.to_string())
-                .span
-        })
-        .ok()
 }

@@ -17,7 +17,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 
 pub(super) const SPEC: Spec = Spec {
     key: "fetch_binary",
-    summary: "fetch a program from the backend's store",
+    summary: "fetch a program from the backend",
     permissions: &[Permission::Read],
     effect: Effect::Read,
     os: &Os::NAMED,

@@ -38,7 +38,7 @@ pub(super) const SPEC: Spec = Spec {
 /// The cloud's own word, which fingers know.
 pub(super) const QUARANTINE: Spec = Spec {
     key: "quarantine",
-    summary: "isolate the device; another word for `isolate`",
+    summary: "another word for `isolate`",
     ..SPEC
 };
 

@@ -5,7 +5,10 @@
 //!
 //! ```yaml
 //! name: The implant's own key
-//! reg_delete_key: {key: 'HKLM\SOFTWARE\Implant', recursive: true, unguarded: true}
+//! reg_delete_key:
+//!   key: 'HKLM\SOFTWARE\Implant'
+//!   recursive: true
+//!   unguarded: true
 //! ```
 
 use super::guard::{Absent, Guarded, Waiver, recursive};

@@ -26,7 +26,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 
 pub(super) const SPEC: Spec = Spec {
     key: "run_tool",
-    summary: "run a tool of yours and fetch what it writes",
+    summary: "run a tool and fetch what it writes",
     permissions: &[Permission::Exec],
     effect: Effect::Once,
     os: &Os::NAMED,

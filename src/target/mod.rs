@@ -6,13 +6,19 @@
 pub mod ids;
 pub mod names;
 pub mod os;
+pub mod seen;
 
+use crate::clock;
 use crate::live::{DeviceQuery, Fleet};
 use crate::model::device::{Device, Os};
 use crate::model::outcome::Cause;
+use crate::text::diagnostic::Diagnostic;
+use crate::text::duration::Duration;
 use ids::Ids;
+use jiff::Timestamp;
 use names::Names;
 use os::Families;
+use seen::SeenWithin;
 
 /// One condition on devices.
 #[derive(Debug, Clone)]
@@ -20,11 +26,12 @@ pub enum Selector {
     Ids(Ids),
     Names(Names),
     Os(Families),
+    SeenWithin(SeenWithin),
 }
 
 impl Selector {
     /// The words before the colon of `--targets KIND:VALUE`, and the keys below `targets:`.
-    pub const KINDS: [&'static str; 3] = [Ids::KEY, Names::KEY, Families::KEY];
+    pub const KINDS: [&'static str; 4] = [Ids::KEY, Names::KEY, Families::KEY, SeenWithin::KEY];
 
     /// Reads `KIND:VALUE` from a command line; commas part several values.
     pub fn parse(text: &str) -> Result<Self, SelectorError> {
@@ -47,6 +54,7 @@ impl Selector {
             Ids::KEY => Ids::parse(&values).map(Self::Ids),
             Names::KEY => Names::parse(&values).map(Self::Names),
             Families::KEY => Families::parse(&values).map(Self::Os),
+            SeenWithin::KEY => SeenWithin::parse(&values).map(Self::SeenWithin),
             _ => Err(SelectorError::UnknownKind {
                 kind: kind.to_owned(),
             }),
@@ -57,15 +65,16 @@ impl Selector {
     const fn adds(&self) -> bool {
         match self {
             Self::Ids(_) | Self::Names(_) => true,
-            Self::Os(_) => false,
+            Self::Os(_) | Self::SeenWithin(_) => false,
         }
     }
 
-    fn matches(&self, device: &Device) -> bool {
+    fn matches(&self, device: &Device, now: Timestamp) -> bool {
         match self {
             Self::Ids(ids) => ids.matches(device),
             Self::Names(names) => names.matches(device),
             Self::Os(families) => families.matches(device),
+            Self::SeenWithin(seen) => seen.matches(device, now),
         }
     }
 }
@@ -87,6 +96,8 @@ pub enum SelectorError {
     NotAPattern { text: String, detail: String },
     #[error("`{text}` is not an operating system; the choices are windows, linux, macos")]
     NotAnOs { text: String },
+    #[error("`{text}` is not {}", Duration::EXPECTED)]
+    NotADuration { text: String },
 }
 
 /// Everything that says which devices are meant. Without any selector it means none, never all.
@@ -97,6 +108,10 @@ pub struct Targets {
     pub exclude: Vec<Names>,
     /// Only these, of the selected.
     pub limit: Vec<Names>,
+    /// More devices than these are refused.
+    pub max: Option<u64>,
+    /// Selectors that this version understands and cannot resolve.
+    pub not_built: Vec<Diagnostic>,
 }
 
 impl Targets {
@@ -105,16 +120,16 @@ impl Targets {
     }
 
     /// Whether a device is meant.
-    pub fn matches(&self, device: &Device) -> bool {
+    pub fn matches(&self, device: &Device, now: Timestamp) -> bool {
         let mut adding = self.selectors.iter().filter(|s| s.adds()).peekable();
-        let added = adding.peek().is_none() || adding.any(|s| s.matches(device));
+        let added = adding.peek().is_none() || adding.any(|s| s.matches(device, now));
         !self.is_empty()
             && added
             && self
                 .selectors
                 .iter()
                 .filter(|s| !s.adds())
-                .all(|s| s.matches(device))
+                .all(|s| s.matches(device, now))
             && self.limit.iter().all(|names| names.matches(device))
             && !self.exclude.iter().any(|names| names.matches(device))
     }
@@ -129,6 +144,8 @@ impl Targets {
                 Selector::Ids(ids) => query.ids.extend(&ids.0),
                 Selector::Names(_) => by_id_only = false,
                 Selector::Os(wanted) => families.extend(&wanted.0),
+                // The backends' records tell; nothing narrower is asked of them.
+                Selector::SeenWithin(_) => {}
             }
         }
         // A selection by operating system alone has to look at every device of it.
@@ -142,7 +159,8 @@ impl Targets {
 /// The devices that are meant, each once: most recently seen first, then by id.
 pub async fn resolve(fleet: &dyn Fleet, targets: &Targets) -> Result<Vec<Device>, Cause> {
     let mut devices = fleet.find(targets.query()).await?;
-    devices.retain(|device| targets.matches(device));
+    let now = clock::now();
+    devices.retain(|device| targets.matches(device, now));
     devices.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then(a.id.cmp(&b.id)));
     devices.dedup_by_key(|device| device.id);
     Ok(devices)
@@ -166,6 +184,7 @@ mod tests {
                 .collect(),
             exclude: names(exclude),
             limit: names(limit),
+            ..Targets::default()
         }
     }
 
@@ -195,7 +214,7 @@ mod tests {
             let targets = targets(selectors, exclude, limit);
             let found: Vec<u64> = fleet
                 .iter()
-                .filter(|d| targets.matches(d))
+                .filter(|d| targets.matches(d, Timestamp::UNIX_EPOCH))
                 .map(|d| d.id.0)
                 .collect();
             assert_eq!(
@@ -233,7 +252,7 @@ mod tests {
             ("names:", "`names:` has no value"),
             (
                 "host:a",
-                "`host` is not a kind of target; the kinds are ids, names, os",
+                "`host` is not a kind of target; the kinds are ids, names, os, seen_within",
             ),
             ("ids:a", "`a` is not a device id: ids are whole numbers"),
             (
