@@ -84,6 +84,27 @@ pub(super) struct Scope {
     /// Devices to work on at the same time.
     #[arg(long, global = true, value_name = "N", help_heading = "Devices", value_parser = sessions)]
     pub(super) max_sessions: Option<u16>,
+    /// Only steps with one of these tags; untagged steps of `always` run in any case.
+    #[arg(
+        long,
+        global = true,
+        value_name = "TAG",
+        value_delimiter = ',',
+        help_heading = "Steps"
+    )]
+    pub(super) tags: Vec<String>,
+    /// No steps with one of these tags.
+    #[arg(
+        long,
+        global = true,
+        value_name = "TAG",
+        value_delimiter = ',',
+        help_heading = "Steps"
+    )]
+    pub(super) skip_tags: Vec<String>,
+    /// No steps before this one, by its id.
+    #[arg(long, global = true, value_name = "STEP", help_heading = "Steps")]
+    pub(super) start_at: Option<String>,
     /// Use the built-in simulator with N devices that the targets select; no credentials are read.
     #[arg(long, global = true, value_name = "N", help_heading = "Backend", conflicts_with_all = ["profile", "credentials"], value_parser = devices)]
     pub(super) simulate: Option<u32>,

@@ -8,9 +8,11 @@ use super::options::Scope;
 use super::output::Output;
 use crate::live::{DeviceQuery, Fleet};
 use crate::model::device::Device;
+use crate::model::id::StepId;
 use crate::plan::document::Document;
 use crate::plan::{self, Plan, PlanError, PlannedDevice, RunSettings};
 use crate::playbook::Playbook;
+use crate::playbook::chosen::Selection;
 use crate::playbook::settings::MOST_SESSIONS;
 use crate::target::Selector;
 use crate::target::ids::Ids;
@@ -92,6 +94,7 @@ pub(super) async fn make(
     let inputs = load::inputs(&playbook, scope, output)?;
     let targets = load::targets(&playbook, scope)?;
     let settings = settings(&playbook, scope);
+    chosen(&settings.selection, &playbook, output)?;
     let backend = backend::connect(scope, &targets).await?;
     let devices = target::resolve(&backend.fleet, &targets)
         .await
@@ -141,7 +144,26 @@ fn settings(playbook: &Playbook, scope: &Scope) -> RunSettings {
     }
     RunSettings {
         max_sessions: wished.min(MOST_SESSIONS),
+        selection: Selection {
+            tags: scope.tags.clone(),
+            skip_tags: scope.skip_tags.clone(),
+            start_at: scope.start_at.as_deref().map(StepId::from),
+        },
     }
+}
+
+/// Makes sure that the chosen steps are there, and need nothing of those that are left out.
+fn chosen(selection: &Selection, playbook: &Playbook, output: &Output) -> Result<(), Failure> {
+    selection
+        .check(playbook)
+        .map_err(|error| Failure::new(Exit::Usage, Escaped(&error.to_string()).to_string()))?;
+    let missing = selection.missing(playbook);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    load::show(&missing, &playbook.source, output);
+    let message = "the chosen steps need what is left out; nothing was sent";
+    Err(Failure::new(Exit::Usage, message))
 }
 
 /// A template that fails for a device is drawn on the playbook.

@@ -38,7 +38,7 @@ pub(super) struct RunArgs {
     #[arg(required_unless_present = "plan")]
     playbook: Option<PathBuf>,
     /// Run a plan that `sortie plan -o` saved, as it was approved.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["playbook", "input", "inputs", "targets", "limit", "exclude", "max_sessions"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["playbook", "input", "inputs", "targets", "limit", "exclude", "max_sessions", "tags", "skip_tags", "start_at"])]
     plan: Option<PathBuf>,
     /// Where run directories are made.
     #[arg(long, default_value = "runs", value_name = "DIR")]
@@ -238,6 +238,7 @@ fn run_json(
         "options": {
             "targets": scope.targets, "limit": scope.limit, "exclude": scope.exclude,
             "max_sessions": plan.settings.max_sessions, "simulate": scope.simulate,
+            "selection": plan.settings.selection,
         },
     })
 }

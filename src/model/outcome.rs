@@ -209,6 +209,10 @@ pub enum Cause {
         step: String,
     },
 
+    /// The command line chose other steps.
+    LeftOut {
+        by: String,
+    },
     /// It stands under `rescue`, and no step of its block failed.
     NothingToRescue,
     /// The time that all steps of `always` have together was over.
@@ -268,6 +272,7 @@ impl Cause {
             | Self::OtherOs { .. }
             | Self::WhenFalse
             | Self::EarlierFailure { .. }
+            | Self::LeftOut { .. }
             | Self::NothingToRescue
             | Self::AlwaysOver { .. }
             | Self::Journal
@@ -408,6 +413,7 @@ impl Cause {
             Self::Missing { what } => format!("not there: {what}"),
             Self::Locked { what } => format!("locked: {what}"),
             Self::EarlierFailure { step } => format!("not run, because `{step}` failed"),
+            Self::LeftOut { by } => format!("left out by {}", Escaped(by)),
             Self::NothingToRescue => "nothing to rescue".into(),
             Self::AlwaysOver { seconds } => {
                 format!("the {seconds} s of `always` were over")

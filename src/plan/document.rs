@@ -54,6 +54,9 @@ pub struct StepLine {
     /// Left out where it is an ordinary step.
     #[serde(default, skip_serializing_if = "Part::is_main")]
     pub part: Part,
+    /// Why it will be skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<Cause>,
     pub arguments: Map<String, Value>,
 }
 
@@ -120,7 +123,15 @@ impl Document {
             backend: plan.backend.clone(),
             settings: plan.settings.clone(),
             inputs: plan.inputs.clone(),
-            steps: playbook.steps.iter().map(step_line).collect(),
+            steps: playbook
+                .steps
+                .iter()
+                .zip(&plan.left_out)
+                .map(|(step, left_out)| StepLine {
+                    left_out: left_out.clone(),
+                    ..step_line(step)
+                })
+                .collect(),
             columns: plan.columns.clone(),
             devices: plan
                 .devices
@@ -232,6 +243,7 @@ fn step_line(step: &crate::playbook::Step) -> StepLine {
         permissions: spec.permissions.to_vec(),
         os: step.os.clone(),
         part: step.place.part,
+        left_out: None,
         arguments,
     }
 }

@@ -13,6 +13,7 @@ use crate::model::id::DeviceId;
 use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
 use crate::playbook::Playbook;
+use crate::playbook::chosen::Selection;
 use crate::playbook::references::is_known_before_session;
 use crate::step::{Arguments, StepKind};
 use crate::template::{Template, TemplateError};
@@ -35,6 +36,8 @@ pub struct Plan {
     /// Per device, the values of the templates that are known before its session: the columns of [`Self::columns`].
     pub table: Vec<Vec<String>>,
     pub columns: Vec<Column>,
+    /// Per step of the playbook, why it is left out.
+    pub left_out: Vec<Option<Cause>>,
     /// The approval handle: covers everything above but who answers under which address.
     pub sha256: String,
 }
@@ -50,6 +53,8 @@ pub struct PlannedDevice {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RunSettings {
     pub max_sessions: usize,
+    #[serde(default, skip_serializing_if = "Selection::is_all")]
+    pub selection: Selection,
 }
 
 /// A templated argument whose value is known before the run.
@@ -78,7 +83,8 @@ pub fn build(
     backend: Backend,
     devices: Vec<PlannedDevice>,
 ) -> Result<Plan, PlanError> {
-    let columns = columns(&playbook);
+    let left_out = settings.selection.left_out(&playbook);
+    let columns = columns(&playbook, &left_out);
     let (table, sha256) = (Vec::new(), String::new());
     let mut plan = Plan {
         playbook,
@@ -88,6 +94,7 @@ pub fn build(
         devices,
         table,
         columns,
+        left_out,
         sha256,
     };
     let arguments: Vec<Arguments<'_>> = plan
@@ -133,7 +140,7 @@ pub fn build(
     Ok(plan)
 }
 
-fn columns(playbook: &Playbook) -> Vec<Column> {
+fn columns(playbook: &Playbook, left_out: &[Option<Cause>]) -> Vec<Column> {
     let mut columns = Vec::new();
     // A derived value that needs a session makes everything that uses it wait for one too.
     let late_vars = playbook
@@ -147,7 +154,11 @@ fn columns(playbook: &Playbook) -> Vec<Column> {
     for (index, step) in playbook.steps.iter().enumerate() {
         for (nth, (argument, template)) in step.kind.arguments().templates.iter().enumerate() {
             let waits = (late_vars || sets) && template.roots().contains("vars");
-            if !template.is_literal() && is_known_before_session(template.references()) && !waits {
+            if left_out[index].is_none()
+                && !template.is_literal()
+                && is_known_before_session(template.references())
+                && !waits
+            {
                 columns.push(Column {
                     step: index,
                     nth,
@@ -220,11 +231,21 @@ pub(crate) fn fingerprint<'a>(
 }
 
 impl Plan {
+    /// What one device of this system will cost.
+    pub fn price_of(&self, os: Os) -> Price {
+        let steps = self.playbook.steps.iter().zip(&self.left_out);
+        Price::of_steps(
+            steps
+                .filter(|(step, left_out)| left_out.is_none() && step.is_for(os))
+                .map(|(step, _)| step),
+        )
+    }
+
     /// What all devices together will cost.
     pub fn price(&self) -> Price {
         self.devices
             .iter()
-            .map(|planned| Price::of_device(&self.playbook, planned.device.os))
+            .map(|planned| self.price_of(planned.device.os))
             .fold(Price::default(), Price::plus)
     }
 }

@@ -1,8 +1,7 @@
 //! What a plan will cost, before it is run: the requests are scarce and shared with others.
 
-use crate::model::device::Os;
+use crate::playbook::Step;
 use crate::playbook::modifier::ForEach;
-use crate::playbook::{Playbook, Step};
 use crate::step::Cost;
 use serde::Serialize;
 
@@ -26,14 +25,14 @@ pub struct Price {
 }
 
 impl Price {
-    /// Of one device.
-    pub fn of_device(playbook: &Playbook, os: Os) -> Self {
+    /// Of these steps on one device.
+    pub fn of_steps<'s>(steps: impl Iterator<Item = &'s Step>) -> Self {
         let mut price = Self {
             sessions: 1,
             requests: SESSION,
             ..Self::default()
         };
-        for step in playbook.steps.iter().filter(|step| step.is_for(os)) {
+        for step in steps {
             price.add(step);
         }
         price

@@ -4,6 +4,7 @@
 //! no device and no session.
 
 pub mod check;
+pub mod chosen;
 pub mod explain;
 pub mod input;
 mod lint;
@@ -11,10 +12,10 @@ pub mod modifier;
 pub mod references;
 pub mod rollout;
 pub mod schema;
-mod selection;
 pub mod settings;
 mod steps;
 pub mod syntax;
+mod targets;
 
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
@@ -58,7 +59,7 @@ pub struct Playbook {
     #[schemars(with = "Named<Data>", extend("default" = {}))]
     pub vars: Vec<(Key, Data)>,
     /// The devices it runs on, unless the command line names others. None at all means none.
-    #[schemars(with = "Option<selection::Selection>")]
+    #[schemars(with = "Option<targets::Selection>")]
     pub targets: Targets,
     /// How the run rolls out.
     #[schemars(rename = "run", with = "Option<Settings>")]
@@ -109,6 +110,9 @@ pub struct Step {
     pub register: Option<String>,
     #[schemars(skip)]
     pub register_span: Span,
+    /// Words by which a run chooses steps, with --tags and --skip-tags.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub tags: Vec<String>,
     /// How often to try, and when again; as in `defaults` unless given.
     #[schemars(with = "Option<Retry>")]
     pub retry: Retry,

@@ -3,7 +3,7 @@
 use super::modifier::ForEach;
 use super::{Playbook, Step};
 use crate::step::{Arguments, Spec, StepKind};
-use crate::template::{Expr, Reference};
+use crate::template::{Data, Expr, Reference};
 use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::source::Span;
 use crate::text::words::{List, suggest};
@@ -284,6 +284,24 @@ impl<'p> Walk<'p, '_> {
                 .help("remove it, or use it");
         }
     }
+}
+
+/// All that a step refers to.
+pub(super) fn of_step(step: &Step) -> Vec<&Reference> {
+    let arguments = step.kind.arguments();
+    let mut all: Vec<&Reference> = arguments.others;
+    match &step.for_each {
+        Some(ForEach::List(items)) => all.extend(items.iter().flat_map(Data::references)),
+        Some(ForEach::Expr(expression)) => all.extend(expression.references()),
+        None => {}
+    }
+    let expressions = arguments.expressions.into_iter().chain(&step.when);
+    all.extend(expressions.flat_map(Expr::references));
+    for (_, template) in arguments.templates {
+        all.extend(template.references());
+    }
+    all.extend(step.timeout.references());
+    all
 }
 
 /// Whether a template needs nothing but inputs, vars and the device's record.

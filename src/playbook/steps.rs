@@ -67,6 +67,7 @@ struct Around {
     defaults: Defaults,
     /// None means all.
     os: Vec<Os>,
+    tags: Vec<String>,
 }
 
 /// Reads `steps` and `always`, in the order in which they run.
@@ -76,6 +77,7 @@ pub(super) fn read(fields: &mut Fields<'_, '_>, defaults: &Defaults) -> (Vec<Ste
         place: Place { block: None, part },
         defaults: defaults.clone(),
         os: Vec::new(),
+        tags: Vec::new(),
     };
     if fields.has("steps") {
         list(fields, "steps", &around(Part::Main), &mut out);
@@ -120,7 +122,7 @@ fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Around, out: &m
 /// Reads a block; its steps follow each other in the playbook's list.
 fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
     let mut fields = Fields::new(node, "the block", all).hints(STEP_HINTS);
-    not_built(&mut fields, &["tags", "vars", "no_log", "verify", "undo"]);
+    not_built(&mut fields, &["vars", "no_log", "verify", "undo"]);
     let _: Option<String> = fields.optional("name");
     for key in ["id", "for_each", "register", "retry", "timeout"] {
         if fields.take(key).is_some() {
@@ -146,6 +148,7 @@ fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
     let when = fields.optional("when");
     let mut inner = around.clone();
     inner.os = systems(&mut fields, around);
+    inner.tags.extend(fields.or("tags", Vec::new()));
     inner.defaults.on_error = fields.or("on_error", around.defaults.on_error);
     inner.place.block = Some(out.blocks.len());
     out.blocks.push(Block {
@@ -192,7 +195,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
         return None;
     }
     let mut fields = Fields::new(node, "the step", all).hints(STEP_HINTS);
-    not_built(&mut fields, &["tags", "vars", "no_log", "verify", "undo"]);
+    not_built(&mut fields, &["vars", "no_log", "verify", "undo"]);
     for key in ["rescue", "always"] {
         if fields.take(key).is_some() {
             let span = fields.key_span(key);
@@ -212,6 +215,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
         .map(|node| node.span);
     let when: Option<Expr> = fields.optional("when");
     let os = systems(&mut fields, around);
+    let tags = [around.tags.clone(), fields.or("tags", Vec::new())].concat();
     let for_each = fields
         .take("for_each")
         .and_then(|node| for_each(node, fields.diagnostics()));
@@ -242,6 +246,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
         for_each,
         register,
         register_span,
+        tags,
         retry,
         timeout,
         on_error,

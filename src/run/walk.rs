@@ -65,7 +65,11 @@ impl Visit {
                 StepEnd::skipped(step, cause).publish(step, &mut scope);
                 continue;
             }
-            let end = match course.turn(step, &scope) {
+            let turn = match &job.plan.left_out[ordinal - 1] {
+                Some(cause) => Turn::Skip(cause.clone()),
+                None => course.turn(step, &scope),
+            };
+            let end = match turn {
                 Turn::Skip(cause) => StepEnd::skipped(step, cause),
                 Turn::Fail(error) => StepEnd::failed(step, error),
                 Turn::Run if is_last || early.is_some() => self.run_last(step, &scope).await,

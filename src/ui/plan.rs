@@ -3,7 +3,7 @@
 use super::style::{BAD, DIM, STRONG, fit, paint};
 use crate::model::device::Os;
 use crate::plan::Plan;
-use crate::plan::price::{Price, REQUESTS_A_MINUTE};
+use crate::plan::price::REQUESTS_A_MINUTE;
 use crate::playbook::{Part, Step};
 use crate::text::escape::Escaped;
 use crate::text::words::Count;
@@ -104,6 +104,10 @@ fn line(plan: &Plan, index: usize, step: &Step, width: usize, out: &mut String) 
         spec.key,
         fit(&label, width.saturating_sub(35))
     );
+    if let Some(cause) = &plan.left_out[index] {
+        put!(out, "       {DIM}skipped: {}{DIM:#}", cause.summary());
+        return;
+    }
     for missing in step.kind.not_built(step.span) {
         put!(out, "       {BAD}{}{BAD:#}", missing.message);
     }
@@ -149,7 +153,7 @@ fn price(plan: &Plan, out: &mut String) {
     families.sort();
     families.dedup();
     for os in families {
-        let one = Price::of_device(&plan.playbook, os);
+        let one = plan.price_of(os);
         put!(
             out,
             "         {DIM}{os}: {}, {} a device{DIM:#}",

@@ -3,6 +3,8 @@
 use crate::faulty::{Call, Fault, Faulty, Op};
 use crate::rig::{Ended, Rig, playbook, windows};
 use sortie::model::event::EventKind;
+use sortie::model::id::StepId;
+use sortie::playbook::chosen::Selection;
 use sortie::sim::device::SimDevice;
 use std::sync::Arc;
 use std::time::Duration;
@@ -335,4 +337,36 @@ async fn a_stopped_run_tidies_up_in_the_blocks_that_it_began() {
     assert_eq!(told(&ended), ["a failed", "d done", "g failed"]);
     assert_eq!(ended.took.as_secs(), 120);
     assert_eq!(ended.end().0, "cancelled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tags_and_a_first_step_choose_what_runs() {
+    let steps = "  - {id: a, wait: 0s, tags: one}\n  - {id: b, wait: 0s}\n\
+                 \x20 - block:\n      - {id: c, wait: 0s}\n      - {id: d, wait: 0s, tags: two}\n    tags: [one]\n\
+                 always:\n  - {id: e, wait: 0s}\n  - {id: f, wait: 0s, tags: two}\n";
+    let list = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+    let table = [
+        ("", "", None, "abcdef"),
+        ("one", "", None, "acde"),
+        ("two", "", None, "def"),
+        ("one two", "two", None, "ace"),
+        ("", "one", None, "bef"),
+        ("", "", Some("c"), "cdef"),
+        ("", "two", Some("b"), "bce"),
+    ];
+    for (tags, skip_tags, start_at, ran) in table {
+        let mut rig = Rig::new(playbook(steps), windows(1));
+        rig.selection = Selection {
+            tags: list(tags),
+            skip_tags: list(skip_tags),
+            start_at: start_at.map(StepId::from),
+        };
+        let ended = rig.run().await;
+        ended.sound();
+        let done = ended.steps().into_iter().filter(|step| step.1 == "done");
+        let done: String = done.map(|(id, ..)| id).collect();
+        assert_eq!(done, ran, "--tags {tags} --skip-tags {skip_tags}");
+        assert_eq!(ended.steps().len(), 6);
+        assert_eq!(ended.end().0, "ok");
+    }
 }

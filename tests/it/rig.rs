@@ -13,6 +13,7 @@ use sortie::model::outcome::Cause;
 use sortie::model::state::RunState;
 use sortie::plan::{self, PlannedDevice, RunSettings};
 use sortie::playbook::check::check;
+use sortie::playbook::chosen::Selection;
 use sortie::run::cancel::Cancel;
 use sortie::run::execute;
 use sortie::run::job::Job;
@@ -67,6 +68,7 @@ pub(crate) struct Rig {
     fleet: Arc<dyn Fleet>,
     tape: Box<Reel>,
     edit: Box<Edit>,
+    pub(crate) selection: Selection,
 }
 
 impl Rig {
@@ -81,6 +83,7 @@ impl Rig {
             playbook: playbook.into(),
             tape: Box::new(|file| Box::new(file)),
             edit: Box::new(|_| {}),
+            selection: Selection::default(),
         }
     }
 
@@ -125,6 +128,7 @@ impl Rig {
         let ids: Vec<DeviceId> = devices.iter().map(|planned| planned.device.id).collect();
         let settings = RunSettings {
             max_sessions: playbook.settings.max_sessions,
+            selection: self.selection,
         };
         let max_sessions = settings.max_sessions;
         let inputs = playbook

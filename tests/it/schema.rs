@@ -99,6 +99,7 @@ const SOUND: &[&str] = &[
     "steps: [{get_file: a, retry: {attempts: 2, delay: 5s, backoff: 1.5, jitter: false, only_on: 'win32:32'}}]",
     "steps: [{get_file: a, retry: {attempts: 2, until: result.status == 'done'}}]\nalways: [wait: 5s]",
     "steps: [{block: [get_file: a], rescue: [{block: [wait: 1s]}], always: [wait: 1s], when: true, os: linux, name: b}]",
+    "steps: [{get_file: a, tags: [a, 2024]}, {block: [wait: 1s], tags: b}]",
     "steps: [{get_file: a, name: 5, on_error: stop_run, register: r}]",
     "steps: [get_file: a]\nrun: {max_sessions: 90}\ntargets: {ids: [1, 2], names: 'WS-*', os: windows}",
     "steps: [get_file: a]\ndefaults: {timeout: 5m, max_size: 1GiB, retry: {attempts: 2}, on_error: continue}",
