@@ -6,6 +6,7 @@ use super::exit::Exit;
 use super::load;
 use super::options::Scope;
 use super::output::Output;
+use crate::clock;
 use crate::live::{DeviceQuery, Fleet};
 use crate::model::device::Device;
 use crate::model::id::StepId;
@@ -20,6 +21,7 @@ use crate::target::{self, Targets};
 use crate::text::escape::Escaped;
 use crate::text::json;
 use crate::text::source::Source;
+use crate::text::words::suggest;
 use crate::ui;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,9 @@ pub(super) struct PlanArgs {
     /// Print the plan as YAML.
     #[arg(long, conflicts_with = "json")]
     yaml: bool,
+    /// Show the steps as they are rendered for this device alone.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["json", "yaml"])]
+    device: Option<String>,
     /// Save the plan, to run it later with `sortie run --plan FILE`.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -63,12 +68,48 @@ pub(super) async fn run(args: PlanArgs, scope: &Scope, output: &Output) -> Resul
             .map_err(|error| Failure::new(Exit::Bug, error.to_string()))?;
         Output::result(&yaml);
     } else {
-        Output::result(&ui::plan::draw(&plan, output.width));
+        let shown = match &args.device {
+            Some(name) => &only(&plan, name)?,
+            None => &plan,
+        };
+        Output::result(&ui::plan::draw(shown, output.width));
     }
     if let Some(simulator) = backend.simulator {
         simulator.close().await?;
     }
     Ok(Exit::Ok)
+}
+
+/// The plan as far as it concerns one device, by any form of its name; its fingerprint stays the whole
+/// plan's.
+fn only(plan: &Plan, name: &str) -> Result<Plan, Failure> {
+    let wanted =
+        Targets {
+            selectors: vec![Selector::parse(&format!("names:{name}")).map_err(|error| {
+                Failure::new(Exit::Usage, Escaped(&error.to_string()).to_string())
+            })?],
+            ..Targets::default()
+        };
+    let keep = |at: &usize| wanted.matches(&plan.devices[*at].device, clock::now());
+    let kept: Vec<usize> = (0..plan.devices.len()).filter(keep).collect();
+    if kept.is_empty() {
+        let message = format!("the plan has no device `{}`", Escaped(name));
+        let names: Vec<String> = plan
+            .devices
+            .iter()
+            .map(|one| one.device.name.to_string())
+            .collect();
+        let failure = Failure::new(Exit::NoDevice, message);
+        return Err(match suggest(name, names.iter().map(String::as_str)) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure,
+        });
+    }
+    Ok(Plan {
+        devices: kept.iter().map(|at| plan.devices[*at].clone()).collect(),
+        table: kept.iter().map(|at| plan.table[*at].clone()).collect(),
+        ..plan.clone()
+    })
 }
 
 fn save(path: &Path, document: &Document) -> Result<(), Failure> {
