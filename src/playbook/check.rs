@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Bytes of one Live Response command, as the service accepts it.
 const MAX_COMMAND: usize = 10 * 1024;
 /// Steps of one playbook.
-const MAX_STEPS: usize = 5_000;
+pub(super) const MAX_STEPS: usize = 5_000;
 
 /// What a check gives: a playbook if nothing is wrong, and all that is to be said, in order of place.
 #[derive(Debug)]

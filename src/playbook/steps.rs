@@ -2,6 +2,7 @@
 //!
 //! A reader complains about what it cannot read and goes on, as all readers of a playbook do.
 
+use super::check::MAX_STEPS;
 use super::modifier::{ForEach, Retry};
 use super::settings::Defaults;
 use super::syntax::{is_identifier, not_built};
@@ -103,6 +104,10 @@ fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Around, out: &m
         }
         Some(items) => {
             for item in items {
+                // One too many is enough to be refused for; the rest would only take memory.
+                if out.steps.len() > MAX_STEPS {
+                    break;
+                }
                 let is_block = |(key, _): &(Key, Node)| key.text == "block";
                 if item.as_map().is_some_and(|map| map.iter().any(is_block)) {
                     block(item, around, all, out);
