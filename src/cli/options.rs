@@ -66,7 +66,7 @@ pub(super) struct Scope {
     /// A YAML or JSON file with values for inputs.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Inputs")]
     pub(super) inputs: Option<PathBuf>,
-    /// Devices to work on, in place of the playbook's: ids:…, names:…, os:…; repeatable, united.
+    /// Devices to work on, in place of the playbook's: ids:…, names:…, os:…, seen_within:…; repeatable, united.
     #[arg(
         short = 't',
         long,
