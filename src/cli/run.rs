@@ -32,6 +32,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+/// Where run directories are made unless said otherwise.
+const OUT: &str = "runs";
+
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// The playbook to run.
@@ -41,7 +44,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["playbook", "input", "inputs", "targets", "limit", "exclude", "max_sessions", "tags", "skip_tags", "start_at"])]
     plan: Option<PathBuf>,
     /// Where run directories are made.
-    #[arg(long, default_value = "runs", value_name = "DIR")]
+    #[arg(long, default_value = OUT, value_name = "DIR")]
     out: PathBuf,
     /// The case that the run belongs to.
     #[arg(long, env = "SORTIE_CASE", value_name = "ID")]
@@ -299,44 +302,54 @@ fn conclude(
         Output::result(&json::line(&summary));
         return Ok(exit);
     }
-    let again = again(scope);
-    let path = args.playbook.as_ref().map_or_else(
-        || plan.playbook.source.name.clone(),
-        |path| path.display().to_string(),
-    );
     Output::result(&draw(&Ending {
         playbook: &plan.playbook.name,
-        playbook_path: &path,
         simulated,
         run_dir: &dir.path().display().to_string(),
         devices: &view.devices,
         state: &view.state,
         took,
         width: output.width,
-        again: &again,
+        again: &|ids| again(args, scope, ids),
     }));
     Ok(exit)
 }
 
-/// The options that reach the same backend with the same inputs again.
-fn again(scope: &Scope) -> String {
-    let mut words = String::new();
-    let mut add = |flag: &str, value: &str| {
-        words.extend([" ", flag, " ", &shell(value)]);
-    };
-    if let Some(path) = &scope.credentials {
-        add("--credentials", &path.display().to_string());
+/// The command that does the same again on the devices with these ids; a saved plan has its own devices.
+fn again(args: &RunArgs, scope: &Scope, ids: &str) -> String {
+    let path = |path: &Path| path.display().to_string();
+    let mut words: Vec<String> = vec!["sortie".into(), "run".into()];
+    if let Some(playbook) = &args.playbook {
+        words.extend([path(playbook), "--targets".into(), format!("ids:{ids}")]);
     }
-    if let Some(profile) = &scope.profile {
-        add("--profile", profile);
+    let once = [
+        ("--plan", args.plan.as_deref().map(path)),
+        ("--out", Some(path(&args.out)).filter(|out| out != OUT)),
+        ("--credentials", scope.credentials.as_deref().map(path)),
+        ("--profile", scope.profile.clone()),
+        ("--inputs", scope.inputs.as_deref().map(path)),
+        ("--start-at", scope.start_at.clone()),
+        (
+            "--max-sessions",
+            scope.max_sessions.map(|sessions| sessions.to_string()),
+        ),
+    ];
+    let many = [
+        ("-e", &scope.input),
+        ("--tags", &scope.tags),
+        ("--skip-tags", &scope.skip_tags),
+    ];
+    let once = once
+        .into_iter()
+        .filter_map(|(flag, value)| Some((flag, value?)));
+    let many = many
+        .into_iter()
+        .flat_map(|(flag, values)| values.iter().map(move |value| (flag, value.clone())));
+    for (flag, value) in once.chain(many) {
+        words.extend([flag.into(), value]);
     }
-    for pair in &scope.input {
-        add("-e", pair);
-    }
-    if let Some(path) = &scope.inputs {
-        add("--inputs", &path.display().to_string());
-    }
-    words
+    let typed: Vec<String> = words.iter().map(|word| shell(word)).collect();
+    Escaped(&typed.join(" ")).to_string()
 }
 
 /// A word as a shell takes it.

@@ -13,8 +13,6 @@ use std::collections::BTreeMap;
 /// Everything that the summary tells.
 pub struct Ending<'a> {
     pub playbook: &'a str,
-    /// As the person typed it.
-    pub playbook_path: &'a str,
     pub simulated: bool,
     pub run_dir: &'a str,
     pub devices: &'a [&'a Device],
@@ -22,8 +20,8 @@ pub struct Ending<'a> {
     pub took: std::time::Duration,
     /// Columns of the terminal.
     pub width: usize,
-    /// The options that select the backend, to be typed again.
-    pub again: &'a str,
+    /// What to type to do the same again on the devices with these ids.
+    pub again: &'a dyn Fn(&str) -> String,
 }
 
 /// More names than these are in the summary file, not on the screen.
@@ -271,10 +269,5 @@ fn next(ending: &Ending<'_>) -> String {
         };
         return format!("less {}/{file}", Escaped(ending.run_dir));
     }
-    format!(
-        "sortie run {} --targets ids:{}{}",
-        Escaped(ending.playbook_path),
-        left.join(","),
-        ending.again
-    )
+    (ending.again)(&left.join(","))
 }
