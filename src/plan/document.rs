@@ -36,7 +36,7 @@ pub struct Document {
     pub steps: Vec<StepLine>,
     pub columns: Vec<Column>,
     pub devices: Vec<DeviceLine>,
-    pub price: PriceLine,
+    pub price: Price,
     /// The playbook's bytes.
     pub playbook: String,
 }
@@ -69,33 +69,6 @@ pub struct DeviceLine {
     pub registered: Option<Timestamp>,
     /// In the order of `columns`.
     pub values: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PriceLine {
-    pub sessions: u64,
-    pub commands: u64,
-    pub requests: u64,
-    /// More is possible, where the endpoint decides how much there is.
-    pub at_least: bool,
-}
-
-impl From<Price> for PriceLine {
-    fn from(price: Price) -> Self {
-        let Price {
-            sessions,
-            commands,
-            requests,
-            at_least,
-        } = price;
-        Self {
-            sessions,
-            commands,
-            requests,
-            at_least,
-        }
-    }
 }
 
 /// Why a saved plan cannot be run.
@@ -145,7 +118,7 @@ impl Document {
                     values: values.clone(),
                 })
                 .collect(),
-            price: plan.price().into(),
+            price: plan.price(),
             playbook: playbook.source.text.clone(),
         }
     }

@@ -12,9 +12,9 @@ use crate::model::device::{Device, Os};
 use crate::model::id::DeviceId;
 use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
-use crate::playbook::Playbook;
 use crate::playbook::chosen::Selection;
 use crate::playbook::references::is_known_before_session;
+use crate::playbook::{Playbook, Step};
 use crate::step::{Arguments, StepKind};
 use crate::template::{Template, TemplateError};
 use crate::text::json;
@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use price::Price;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A playbook made definite.
@@ -231,21 +232,39 @@ pub(crate) fn fingerprint<'a>(
 }
 
 impl Plan {
+    /// The planned devices of each system.
+    pub fn families(&self) -> BTreeMap<Os, u64> {
+        let mut families = BTreeMap::new();
+        for planned in &self.devices {
+            *families.entry(planned.device.os).or_default() += 1;
+        }
+        families
+    }
+
     /// What one device of this system will cost.
     pub fn price_of(&self, os: Os) -> Price {
+        let one = self.devices.iter().find(|planned| planned.device.os == os);
+        // Whatever has no value for that device has none here.
+        let scope = one.and_then(|one| scope::for_device(self, &one.device, None, None).ok());
         let steps = self.playbook.steps.iter().zip(&self.left_out);
-        Price::of_steps(
-            steps
-                .filter(|(step, left_out)| left_out.is_none() && step.is_for(os))
-                .map(|(step, _)| step),
-        )
+        let (sure, rescues): (Vec<&Step>, Vec<&Step>) = steps
+            .filter(|(step, left_out)| left_out.is_none() && step.is_for(os))
+            .map(|(step, _)| step)
+            .partition(|step| !self.playbook.is_rescue(step));
+        let mut price = Price::of_steps(&sure, &scope.unwrap_or_default());
+        price.at_least |= !rescues.is_empty();
+        price
     }
 
     /// What all devices together will cost.
     pub fn price(&self) -> Price {
-        self.devices
-            .iter()
-            .map(|planned| self.price_of(planned.device.os))
-            .fold(Price::default(), Price::plus)
+        let nothing = Price {
+            most_bytes: Some(0),
+            ..Price::default()
+        };
+        self.families()
+            .into_iter()
+            .map(|(os, devices)| self.price_of(os).times(devices))
+            .fold(nothing, Price::plus)
     }
 }

@@ -199,6 +199,12 @@ impl Playbook {
         self.chain(step.place)[0].part == Part::Always
     }
 
+    /// Whether a step runs only after a failure.
+    pub fn is_rescue(&self, step: &Step) -> bool {
+        let chain = self.chain(step.place);
+        chain.iter().any(|place| place.part == Part::Rescue)
+    }
+
     /// The steps that may change an endpoint.
     pub fn changing(&self) -> impl Iterator<Item = &Step> {
         self.steps

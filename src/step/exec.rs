@@ -16,7 +16,7 @@
 
 use super::cx::{StepCx, Stop};
 use super::guard::one_of;
-use super::{Arguments, Built, ResultField, Shape, Spec, never_started, unexpected};
+use super::{Arguments, Built, Ceiling, ResultField, Shape, Spec, never_started, unexpected};
 use crate::model::command::{Command, CommandResult};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
@@ -234,6 +234,7 @@ impl Exec {
                 .iter()
                 .flat_map(Field::references)
                 .collect(),
+            ceiling: Ceiling::Bytes(MAX_OUTPUT as u64),
             ..Arguments::costing(commands, contents)
                 .with("command", &self.command)
                 .with("program", &self.program)

@@ -14,7 +14,7 @@
 //! ```
 
 use super::cx::{Fetched, OnObstacle, StepCx, Stop};
-use super::{Arguments, Built, ResultField, Shape, Spec, unexpected};
+use super::{Arguments, Built, Ceiling, ResultField, Shape, Spec, unexpected};
 use crate::model::command::{Command, CommandResult};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
@@ -148,6 +148,10 @@ impl GetFile {
                 .chain([&self.offset]))
             .flat_map(Field::references)
             .collect(),
+            ceiling: match self.count.as_ref().or(self.max_size.as_ref()) {
+                Some(most) => Ceiling::Given(most),
+                None => Ceiling::Open,
+            },
             ..Arguments::costing(files, files)
                 .with("path", &self.path)
                 .with("save_as", &self.save_as)

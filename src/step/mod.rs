@@ -63,7 +63,7 @@ pub use remove_task::RemoveTask;
 pub use run_tool::RunTool;
 pub use set::Set;
 pub use set_policy::SetPolicy;
-pub use spec::{Arguments, Built, Cost, ResultField, Shape, Spec};
+pub use spec::{Arguments, Built, Ceiling, Cost, ResultField, Shape, Spec};
 pub use wait::Wait;
 
 use crate::model::command::Reply;

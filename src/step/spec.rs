@@ -2,7 +2,8 @@
 
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
-use crate::template::{Expr, Reference, Template};
+use crate::template::{Expr, Field, Reference, Template};
+use crate::text::size::Size;
 use crate::text::words::List;
 use schemars::{Schema, SchemaGenerator};
 use std::fmt::Write;
@@ -76,6 +77,17 @@ pub struct Cost {
     pub open_ended: bool,
 }
 
+/// How large each content is at most that a step fetches.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Ceiling<'a> {
+    /// As large as it is on the endpoint.
+    #[default]
+    Open,
+    Bytes(u64),
+    /// As the author says.
+    Given(&'a Field<Size>),
+}
+
 impl Spec {
     /// The manual entry, in Markdown: the documentation of the step's module.
     pub fn manual(&self) -> String {
@@ -125,6 +137,7 @@ pub struct Arguments<'a> {
     /// Names that expressions of this step know besides the scope's.
     pub row_fields: &'static [&'static str],
     pub cost: Cost,
+    pub ceiling: Ceiling<'a>,
 }
 
 impl<'a> Arguments<'a> {

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// `1 device`, `3 devices`, `2 registry entries`.
+/// `1 device`, `3 devices`, `2 registry entries`, `114,000 requests`.
 #[derive(Debug, Clone, Copy)]
 pub struct Count<'a>(pub u64, pub &'a str);
 
 impl fmt::Display for Count<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(count, noun) = *self;
-        write!(f, "{count} ")?;
+        write!(f, "{} ", Grouped(count))?;
         if count == 1 {
             return f.write_str(noun);
         }
@@ -20,6 +20,23 @@ impl fmt::Display for Count<'_> {
             }
             _ => write!(f, "{noun}s"),
         }
+    }
+}
+
+/// Digits in groups of three, where there are five or more of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Grouped(pub u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (at, digit) in digits.char_indices() {
+            if at > 0 && digits.len() > 4 && (digits.len() - at).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
     }
 }
 
@@ -105,6 +122,9 @@ mod tests {
             (2, "hash", "2 hashes"),
             (2, "match", "2 matches"),
             (2, "box", "2 boxes"),
+            (3_000, "host", "3000 hosts"),
+            (114_000, "host", "114,000 hosts"),
+            (1_234_567_890, "host", "1,234,567,890 hosts"),
         ];
         for (count, noun, text) in table {
             assert_eq!(Count(count, noun).to_string(), text);

@@ -1,16 +1,17 @@
 //! A plan for eyes: what would happen, on which devices, at what price.
 
 use super::style::{BAD, DIM, STRONG, fit, paint};
-use crate::model::device::Os;
 use crate::plan::Plan;
-use crate::plan::price::REQUESTS_A_MINUTE;
+use crate::plan::price::{Price, REQUESTS_A_MINUTE};
 use crate::playbook::{Part, Step};
 use crate::text::escape::Escaped;
-use crate::text::words::Count;
-use std::collections::BTreeMap;
+use crate::text::size::Bytes;
+use crate::text::words::{Count, Grouped, List};
 
-/// More devices than these are in `--json`, not on the screen.
+/// More devices than these are told by their names alone.
 const MOST_DEVICES: usize = 12;
+/// More lines of names than these are in `--json`, not on the screen.
+const MOST_LINES: usize = 5;
 
 /// Draws a plan on `width` columns.
 pub fn draw(plan: &Plan, width: usize) -> String {
@@ -31,7 +32,7 @@ pub fn draw(plan: &Plan, width: usize) -> String {
         Escaped(&plan.backend.organisation),
         Escaped(&plan.backend.url)
     );
-    devices(plan, &mut out);
+    devices(plan, width, &mut out);
     put!(out, "\n{STRONG}steps{STRONG:#}");
     let last = playbook
         .steps
@@ -51,19 +52,22 @@ pub fn draw(plan: &Plan, width: usize) -> String {
     out
 }
 
-fn devices(plan: &Plan, out: &mut String) {
-    let mut families: BTreeMap<Os, u64> = BTreeMap::new();
-    for planned in &plan.devices {
-        *families.entry(planned.device.os).or_default() += 1;
-    }
-    let split: Vec<String> = families.iter().map(|(os, n)| format!("{n} {os}")).collect();
+fn devices(plan: &Plan, width: usize, out: &mut String) {
+    let split: Vec<String> = plan
+        .families()
+        .iter()
+        .map(|(os, n)| format!("{n} {os}"))
+        .collect();
     put!(
         out,
         "\n{STRONG}{}{STRONG:#}  {DIM}{}{DIM:#}",
         Count(plan.devices.len() as u64, "device"),
         split.join(", ")
     );
-    for planned in plan.devices.iter().take(MOST_DEVICES) {
+    if plan.devices.len() > MOST_DEVICES {
+        return many(plan, width, out);
+    }
+    for planned in &plan.devices {
         let device = &planned.device;
         let gone = planned
             .gone
@@ -78,12 +82,28 @@ fn devices(plan: &Plan, out: &mut String) {
             device.id
         );
     }
-    if plan.devices.len() > MOST_DEVICES {
-        put!(
-            out,
-            "  {DIM}… and {} more{DIM:#}",
-            plan.devices.len() - MOST_DEVICES
-        );
+}
+
+/// The names alone, side by side, in the order in which they start.
+fn many(plan: &Plan, width: usize, out: &mut String) {
+    let names = plan
+        .devices
+        .iter()
+        .map(|planned| fit(&planned.device.name.to_string(), 24));
+    let widest = names
+        .clone()
+        .map(|name| name.chars().count())
+        .max()
+        .unwrap_or(1);
+    let columns = (width.saturating_sub(2) / (widest + 2)).max(1);
+    let names: Vec<String> = names.take(columns * MOST_LINES).collect();
+    for line in names.chunks(columns) {
+        let line: Vec<String> = line.iter().map(|name| format!("{name:<widest$}")).collect();
+        put!(out, "  {}", line.join("  ").trim_end());
+    }
+    let more = plan.devices.len() - names.len();
+    if more > 0 {
+        put!(out, "  {DIM}… and {more} more; --json has all{DIM:#}");
     }
 }
 
@@ -137,34 +157,71 @@ fn line(plan: &Plan, index: usize, step: &Step, width: usize, out: &mut String) 
 
 fn price(plan: &Plan, out: &mut String) {
     let total = plan.price();
-    let least = if total.at_least { "at least " } else { "" };
-    put!(
-        out,
-        "\nprice    {least}{}, {}, {}",
-        Count(total.sessions, "session"),
-        Count(total.commands, "command"),
-        Count(total.requests, "request")
-    );
-    let mut families: Vec<Os> = plan
-        .devices
-        .iter()
-        .map(|planned| planned.device.os)
-        .collect();
-    families.sort();
-    families.dedup();
-    for os in families {
-        let one = plan.price_of(os);
+    put!(out, "\neffects  {}", effects(plan));
+    let head = [
+        "devices", "sessions", "commands", "requests", "files", "at most",
+    ];
+    row(out, "price", &head.map(str::to_owned));
+    for (os, devices) in plan.families() {
+        row(
+            out,
+            &format!("{os}, each"),
+            &amounts(devices, plan.price_of(os)),
+        );
+    }
+    row(out, "in all", &amounts(plan.devices.len() as u64, total));
+    if total.at_least {
         put!(
             out,
-            "         {DIM}{os}: {}, {} a device{DIM:#}",
-            Count(one.commands, "command"),
-            Count(one.requests, "request")
+            "{DIM}at least; what the endpoints answer decides how much more{DIM:#}"
         );
     }
     put!(
         out,
-        "         {DIM}about {} at {REQUESTS_A_MINUTE} requests a minute, {} at once{DIM:#}",
-        Count(total.minutes(), "minute"),
+        "about {} at {REQUESTS_A_MINUTE} requests a minute, {} at once",
+        long(total.minutes()),
         Count(plan.settings.max_sessions as u64, "session")
     );
+}
+
+fn row(out: &mut String, label: &str, cells: &[String; 6]) {
+    let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>9}")).collect();
+    put!(out, "{label:<15}{}", cells.join(" "));
+}
+
+fn amounts(devices: u64, price: Price) -> [String; 6] {
+    let bytes = match price.most_bytes {
+        _ if price.contents == 0 => "-".to_owned(),
+        Some(most) => Bytes(most).to_string(),
+        None => "any size".to_owned(),
+    };
+    let [devices, sessions, commands, requests, files] = [
+        devices,
+        price.sessions,
+        price.commands,
+        price.requests,
+        price.contents,
+    ]
+    .map(|n| Grouped(n).to_string());
+    [devices, sessions, commands, requests, files, bytes]
+}
+
+/// What the plan may do to a device, and what its author allowed it.
+fn effects(plan: &Plan) -> String {
+    let playbook = &plan.playbook;
+    let changing = playbook.changing().count() as u64;
+    let does = match changing {
+        0 => "reads only".to_owned(),
+        some => format!("{} may change the endpoint", Count(some, "step")),
+    };
+    format!("{does}; permitted: {}", List::and(&playbook.permissions))
+}
+
+/// Minutes, as hours where they are many.
+fn long(minutes: u64) -> String {
+    match (minutes / 60, minutes % 60) {
+        (0 | 1, _) => Count(minutes, "minute").to_string(),
+        (hours, 0) => Count(hours, "hour").to_string(),
+        (hours, rest) => format!("{} {rest} min", Count(hours, "hour")),
+    }
 }
