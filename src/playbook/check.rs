@@ -3,13 +3,16 @@
 use super::{Playbook, Step, lint, references, syntax};
 use crate::model::id::StepId;
 use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::text::source::Source;
+use crate::text::source::{Source, Span};
+use crate::text::words::Grouped;
 use crate::text::yaml;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Bytes of one Live Response command, as the service accepts it.
 const MAX_COMMAND: usize = 10 * 1024;
+/// Expressions in braces of one file: some for each step that a playbook may have.
+const MAX_EXPRESSIONS: usize = 25_000;
 /// Steps of one playbook.
 pub(super) const MAX_STEPS: usize = 5_000;
 
@@ -26,6 +29,7 @@ pub fn check(name: &str, bytes: &[u8]) -> Checked {
     let mut all = Diagnostics::new();
     let (source, node) = yaml::load(name, bytes, &mut all);
     let source = Arc::new(source);
+    let node = node.filter(|_| expressions(&source, &mut all));
     let playbook = node.and_then(|node| syntax::playbook(&source, &node, &mut all));
     let playbook = playbook.map(|mut playbook| {
         ids(&mut playbook.steps, &mut all);
@@ -41,6 +45,20 @@ pub fn check(name: &str, bytes: &[u8]) -> Checked {
         playbook: playbook.filter(|_| sound),
         diagnostics: all.into_vec(),
     }
+}
+
+/// Whether there are no more expressions than a playbook may have; each takes its memory.
+fn expressions(source: &Source, all: &mut Diagnostics) -> bool {
+    let Some((at, _)) = source.text.match_indices("{{").nth(MAX_EXPRESSIONS) else {
+        return true;
+    };
+    let message = format!(
+        "a playbook has at most {} expressions",
+        Grouped(MAX_EXPRESSIONS as u64)
+    );
+    all.error(Code::Limit, Span::new(at, at + 2), message)
+        .help("split it, or use for_each");
+    false
 }
 
 /// Ids are distinct: those that an author chose must be, the others are made so.
@@ -110,5 +128,19 @@ fn sizes(playbook: &Playbook, all: &mut Diagnostics) {
                     .help("put it into a file, and run that");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_playbook_of_nothing_but_expressions_is_refused_before_they_take_memory() {
+        let texts = "'{{ a }}', ".repeat(MAX_EXPRESSIONS + 1);
+        let text = format!("sortie: 1\nname: x\nsteps:\n  - set: {{a: [{texts}]}}\n");
+        let checked = check("x.yaml", text.as_bytes());
+        assert_eq!(checked.diagnostics.len(), 1, "{:?}", checked.diagnostics);
+        assert_eq!(checked.diagnostics[0].code, Code::Limit);
     }
 }

@@ -218,6 +218,8 @@ impl<'n, 'd> Fields<'n, 'd> {
             let hint = self.hints.iter().find(|(foreign, _)| *foreign == key.text);
             let help = match hint {
                 Some((_, hint)) => Some((*hint).to_owned()),
+                // Comparing words takes its time.
+                None if self.diagnostics.is_full() => None,
                 None => suggest(&key.text, self.asked.iter().copied())
                     .map(|near| format!("did you mean `{near}`?")),
             };

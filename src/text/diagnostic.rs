@@ -173,9 +173,18 @@ impl Diagnostic {
     }
 }
 
-/// All that is to be said about a file.
+/// Nobody reads more than these, and a file of nothing but mistakes must not fill the memory.
+const MOST: usize = 1_000;
+
+/// All that is to be said about a file, up to a thousand of it.
 #[derive(Debug, Clone, Default)]
-pub struct Diagnostics(Vec<Diagnostic>);
+pub struct Diagnostics {
+    all: Vec<Diagnostic>,
+    /// What came after the thousandth: how many, whether errors among them, and the last one.
+    more: usize,
+    more_errors: bool,
+    last: Option<Diagnostic>,
+}
 
 impl Diagnostics {
     pub fn new() -> Self {
@@ -183,8 +192,18 @@ impl Diagnostics {
     }
 
     pub fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
-        self.0.push(diagnostic);
-        self.0.last_mut().expect("one was pushed just now")
+        if self.is_full() {
+            self.more += 1;
+            self.more_errors |= diagnostic.severity == Severity::Error;
+            return self.last.insert(diagnostic);
+        }
+        self.all.push(diagnostic);
+        self.all.last_mut().expect("one was pushed just now")
+    }
+
+    /// Whether what comes now is only counted.
+    pub fn is_full(&self) -> bool {
+        self.all.len() >= MOST
     }
 
     /// Adds an error; `.help(…)` can follow.
@@ -198,28 +217,35 @@ impl Diagnostics {
     }
 
     pub fn has_errors(&self) -> bool {
-        self.0
-            .iter()
-            .any(|diagnostic| diagnostic.severity == Severity::Error)
+        let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
+        self.more_errors || self.all.iter().any(is_error)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
-        self.0.iter()
+        self.all.iter()
     }
 
-    /// In the order of the file, each said once.
+    /// In the order of the file, each said once; at last, how many more there are.
     pub fn into_vec(self) -> Vec<Diagnostic> {
-        let mut all = self.0;
+        let mut all = self.all;
         all.sort_by_key(|diagnostic| (diagnostic.span, diagnostic.severity));
         all.dedup();
+        if let Some(last) = self.last {
+            let message = format!("{} more problems are not told", self.more);
+            let mut more = Diagnostic::new(Code::Limit, Severity::Warning, last.span, message);
+            if self.more_errors {
+                more.severity = Severity::Error;
+            }
+            all.push(more.with_help("mend the others first"));
+        }
         all
     }
 }
@@ -235,7 +261,9 @@ impl<'a> IntoIterator for &'a Diagnostics {
 
 impl Extend<Diagnostic> for Diagnostics {
     fn extend<T: IntoIterator<Item = Diagnostic>>(&mut self, iter: T) {
-        self.0.extend(iter);
+        for diagnostic in iter {
+            self.push(diagnostic);
+        }
     }
 }
 
@@ -254,6 +282,25 @@ mod tests {
         slugs.sort_unstable();
         slugs.dedup();
         assert_eq!(slugs.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn a_file_of_nothing_but_mistakes_does_not_fill_the_memory() {
+        let mut all = Diagnostics::new();
+        for at in 0..MOST {
+            all.warn(Code::UnusedVariable, Span::at(at), "kept");
+        }
+        assert!(!all.has_errors() && all.is_full());
+        all.error(Code::BadValue, Span::at(7), "only counted");
+        all.warn(Code::BadValue, Span::at(8), "only counted");
+        assert!(all.has_errors());
+        let all = all.into_vec();
+        let last = all.last().expect("there are many");
+        assert_eq!(all.len(), MOST + 1);
+        assert_eq!(
+            (last.severity, last.message.as_str()),
+            (Severity::Error, "2 more problems are not told")
+        );
     }
 
     #[test]

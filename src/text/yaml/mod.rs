@@ -19,7 +19,7 @@ pub const MAX_BYTES: usize = 1 << 20;
 /// Collections within collections.
 pub const MAX_DEPTH: usize = 32;
 /// Scalars and collections together.
-pub const MAX_NODES: usize = 250_000;
+pub const MAX_NODES: usize = 120_000;
 
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,6 +6,7 @@
 use super::origin::Style;
 use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::text::source::{Place, Source, Span};
+use crate::text::words::Grouped;
 use serde_saphyr::budget::BudgetBreach;
 
 /// The library's complaint, explained.
@@ -41,7 +42,11 @@ fn budget(breach: &BudgetBreach, line: &Line<'_>, source: &Source, at: usize) ->
             "more than {} levels within each other",
             super::MAX_DEPTH
         )),
-        _ => limit("there are too many values in this file".to_owned()),
+        _ => limit(format!(
+            "a file has at most {} values",
+            Grouped(super::MAX_NODES as u64)
+        ))
+        .with_help("split it"),
     }
 }
 
