@@ -10,6 +10,7 @@ mod layers;
 mod plan_forms;
 mod repository;
 mod rig;
+mod samples;
 mod schema;
 mod sound;
 mod tidy;

@@ -194,7 +194,7 @@ fn every_step_has_a_manual_with_a_sample_that_works() {
 }
 
 /// A playbook with one step, behind steps that register whatever output the sample looks at.
-fn playbook_around(sample: &str) -> String {
+pub(crate) fn playbook_around(sample: &str) -> String {
     let mut text = String::from(
         "sortie: 1\nname: sample\npermissions: [read, write, delete, exec, kill, memory, isolate, policy]\nsteps:\n",
     );
@@ -207,7 +207,7 @@ fn playbook_around(sample: &str) -> String {
         })
         .collect();
     for result in results {
-        text.extend(["  - exec: a command\n    register: ", result, "\n"]);
+        text.extend(["  - exec: netstat.exe -ano\n    register: ", result, "\n"]);
     }
     for (number, line) in sample.lines().enumerate() {
         let lead = if number == 0 { "  - " } else { "    " };
