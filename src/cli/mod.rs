@@ -114,7 +114,7 @@ pub fn main() -> ExitCode {
             Command::Check(args) => check::run(&args, &output),
             Command::Steps(args) => steps::run(&args, &output),
             Command::Schema => Ok(schema::run()),
-            Command::Simulate(args) => simulate::run(args).await,
+            Command::Simulate(args) => simulate::run(args, &output).await,
         }
     });
     // What still waits for the disk or the network has nothing left to say.

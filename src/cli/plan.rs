@@ -136,7 +136,7 @@ pub(super) async fn make(
     let targets = load::targets(&playbook, scope)?;
     let settings = settings(&playbook, scope);
     chosen(&settings.selection, &playbook, output)?;
-    let backend = backend::connect(scope, &targets).await?;
+    let backend = backend::connect(scope, &targets, output).await?;
     let devices = target::resolve(&backend.fleet, &targets)
         .await
         .map_err(|cause| backend::failed(&cause))?;
@@ -238,7 +238,7 @@ pub(super) async fn reopen(
     let ids = Ids(document.devices.iter().map(|line| line.id).collect());
     let mut targets = playbook.targets.clone();
     targets.selectors = vec![Selector::Ids(ids.clone())];
-    let backend = backend::connect(scope, &targets_for(scope, &playbook, targets)).await?;
+    let backend = backend::connect(scope, &targets_for(scope, &playbook, targets), output).await?;
     let answering = backend.fleet.backend();
     if (&answering.organisation, &answering.api)
         != (&document.backend.organisation, &document.backend.api)

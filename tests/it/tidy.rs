@@ -2,6 +2,7 @@
 
 use crate::repository::{self, blocks, files, root};
 use sortie::playbook::check::check;
+use sortie::sim::scenario::Scenario;
 use sortie::step::{Built, KINDS};
 use sortie::text::diagnostic::Severity;
 use sortie::text::render::{Style, render};
@@ -231,6 +232,11 @@ fn what_the_readme_shows_works() {
     for block in blocks(&text, &["yaml"]) {
         if block.starts_with("sortie: 1") || block.starts_with("# yaml-language-server:") {
             wrong.push_str(&complaints("README.md", &block, Severity::Warning));
+        }
+        if block.starts_with("devices:") {
+            let loaded = Scenario::load("README.md", block.as_bytes());
+            let said = render(&loaded.diagnostics, &loaded.source, Style::default());
+            wrong.push_str(&said);
         }
     }
     for block in blocks(&text, &["console", "sh"]) {
