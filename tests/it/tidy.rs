@@ -110,7 +110,10 @@ fn playbooks_are_named_by_their_place_and_run_by_a_case() {
         .filter(|(path, _)| path.ends_with("/case.yaml"))
         .map(|(_, text)| text)
         .collect();
-    let playbooks = files("playbooks", "yaml");
+    let (tests, playbooks): (Vec<_>, Vec<_>) = files("playbooks", "yaml")
+        .into_iter()
+        .partition(|(path, _)| path.ends_with(".test.yaml"));
+    let tests: BTreeSet<String> = tests.into_iter().map(|(path, _)| path).collect();
     assert!(!playbooks.is_empty(), "playbooks/ has no playbook");
     let mut wrong = Vec::new();
     for (path, text) in playbooks {
@@ -138,6 +141,14 @@ fn playbooks_are_named_by_their_place_and_run_by_a_case() {
         must(
             cases.contains(&format!("[run, playbooks/{name}.yaml")),
             "add a case that runs it, below tests/cases/run".into(),
+        );
+        must(
+            tests.contains(&format!("playbooks/{name}.test.yaml")),
+            format!("write its cases, playbooks/{name}.test.yaml"),
+        );
+        must(
+            cases.contains(&format!("{name}.test.yaml")),
+            "add its cases to tests/cases/test/playbooks, which runs them".into(),
         );
         let said = complaints(&path, &text, Severity::Warning);
         must(said.is_empty(), format!("it must check clean:\n{said}"));
