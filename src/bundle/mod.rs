@@ -10,6 +10,7 @@ mod hashed;
 pub mod layout;
 pub mod path;
 mod save;
+mod scratch;
 pub mod store;
 
 pub use bag::{BagInfo, SealedBag};
@@ -17,4 +18,5 @@ pub use disk::DiskError;
 pub use layout::{Draft, RunDir, RunFile, probe};
 pub use path::{BundlePath, PathMap};
 pub use save::save;
+pub use scratch::Scratch;
 pub use store::{Bag, FileSink, StoredContent};

@@ -2,22 +2,22 @@
 
 use super::Failure;
 use super::exit::Exit;
-use super::options::Scope;
+use super::load;
+use super::options::{Scope, Simulated};
 use super::output::Output;
 use crate::api::{self, ApiFleet, Behind};
 use crate::config::credentials::{self, CredentialsError, Endpoint, Profile, Sources};
 use crate::model::outcome::Cause;
 use crate::secret::Secret;
+use crate::sim::device::SimDevice;
 use crate::sim::fleet::{Wanted, fleet};
+use crate::sim::scenario::SEED;
 use crate::sim::server::{Server, serve};
 use crate::sim::world::World;
 use crate::target::{Selector, Targets};
 use crate::text::escape::Escaped;
 use crate::text::words::Count;
 use std::net::{Ipv4Addr, SocketAddr};
-
-/// The same devices each time, so that a plan made against one simulator fits the next.
-const SEED: u64 = 7;
 
 /// A way to devices, and the simulator behind it where there is one.
 pub(super) struct Backend {
@@ -56,11 +56,21 @@ impl Simulator {
 }
 
 /// Connects, without sending anything yet.
-pub(super) async fn connect(scope: &Scope, targets: &Targets) -> Result<Backend, Failure> {
-    match scope.simulate {
-        Some(devices) => simulated(devices, targets).await,
+pub(super) async fn connect(
+    scope: &Scope,
+    targets: &Targets,
+    output: &Output,
+) -> Result<Backend, Failure> {
+    match &scope.simulate {
+        Some(Simulated::Count(count)) => simulated(default_fleet(*count, targets)).await,
+        Some(Simulated::Scenario(path)) => simulated(load::scenario(path, output)?.devices()).await,
         None => real(scope),
     }
+}
+
+/// Believable devices for a playbook's targets, the same each time.
+pub(super) fn default_fleet(count: u32, targets: &Targets) -> Vec<SimDevice> {
+    fleet(count as usize, &wanted(targets), SEED)
 }
 
 fn real(scope: &Scope) -> Result<Backend, Failure> {
@@ -88,8 +98,8 @@ fn real(scope: &Scope) -> Result<Backend, Failure> {
     })
 }
 
-async fn simulated(devices: u32, targets: &Targets) -> Result<Backend, Failure> {
-    let world = World::new(fleet(devices as usize, &wanted(targets), SEED));
+async fn simulated(devices: Vec<SimDevice>) -> Result<Backend, Failure> {
+    let world = World::new(devices);
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let server = serve(world.clone(), listen).await.map_err(|error| {
         Failure::new(

@@ -7,6 +7,7 @@ use super::output::Output;
 use crate::playbook::Playbook;
 use crate::playbook::check::check;
 use crate::playbook::input::{self, Given};
+use crate::sim::scenario::Scenario;
 use crate::target::names::Names;
 use crate::target::{Selector, SelectorError, Targets};
 use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -93,6 +94,17 @@ pub(super) fn playbook(
             format!("{}: {count}; nothing was sent", Escaped(name)),
         ))
     }
+}
+
+/// An organisation for the simulator, or the failure that was told.
+pub(super) fn scenario(path: &Path, output: &Output) -> Result<Scenario, Failure> {
+    let name = path.display().to_string();
+    let loaded = Scenario::load(&name, &read(path)?);
+    let verdict = show(&loaded.diagnostics, &loaded.source, output);
+    loaded.scenario.ok_or_else(|| {
+        let count = Count(verdict.errors, "error");
+        Failure::new(Exit::Usage, format!("{}: {count}", Escaped(&name)))
+    })
 }
 
 /// Refuses what this version understands and does not carry out, and draws it on the playbook.

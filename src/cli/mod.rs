@@ -14,6 +14,7 @@ mod schema;
 mod signals;
 mod simulate;
 mod steps;
+mod test;
 mod told;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -57,6 +58,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Check playbooks without any network, and show everything that is wrong with them.
     Check(check::CheckArgs),
+    /// Run the cases beside playbooks, NAME.test.yaml, on simulated devices and without waiting.
+    Test(test::TestArgs),
     /// Show the steps that playbooks are made of, or the manual of one.
     Steps(steps::StepsArgs),
     /// Print the JSON Schema of playbooks, for completion and hover help in editors.
@@ -72,7 +75,7 @@ fn parse() -> Result<Cli, clap::Error> {
         .get_arguments()
         .map(|option| option.clone().hide(true))
         .collect();
-    let command = ["check", "steps", "simulate"]
+    let command = ["check", "test", "steps", "simulate"]
         .into_iter()
         .fold(Cli::command(), |command, name| {
             command.mut_subcommand(name, |command| command.args(&hidden))
@@ -112,9 +115,10 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(args, &cli.global.scope, &output).await,
             Command::Plan(args) => plan::run(args, &cli.global.scope, &output).await,
             Command::Check(args) => check::run(&args, &output),
+            Command::Test(args) => test::run(&args, &output),
             Command::Steps(args) => steps::run(&args, &output),
             Command::Schema => Ok(schema::run()),
-            Command::Simulate(args) => simulate::run(args).await,
+            Command::Simulate(args) => simulate::run(args, &output).await,
         }
     });
     // What still waits for the disk or the network has nothing left to say.

@@ -1,6 +1,7 @@
 //! Options that several commands share. They stand before or after the command.
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -105,9 +106,10 @@ pub(super) struct Scope {
     /// No steps before this one, by its id.
     #[arg(long, global = true, value_name = "STEP", help_heading = "Steps")]
     pub(super) start_at: Option<String>,
-    /// Use the built-in simulator with N devices that the targets select; no credentials are read.
-    #[arg(long, global = true, value_name = "N", help_heading = "Backend", conflicts_with_all = ["profile", "credentials"], value_parser = devices)]
-    pub(super) simulate: Option<u32>,
+    /// Use the built-in simulator with N devices that the targets select, or with those of a scenario
+    /// file; no credentials are read.
+    #[arg(long, global = true, value_name = "N|FILE", help_heading = "Backend", conflicts_with_all = ["profile", "credentials"], value_parser = simulated)]
+    pub(super) simulate: Option<Simulated>,
     /// Section of the credentials file.
     #[arg(long, global = true, value_name = "NAME", help_heading = "Backend")]
     pub(super) profile: Option<String>,
@@ -117,6 +119,29 @@ pub(super) struct Scope {
     /// Print the result as JSON.
     #[arg(long, global = true, help_heading = "Output")]
     pub(super) json: bool,
+}
+
+/// Which devices a simulator has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Simulated {
+    /// So many that the targets select, and a few that they do not.
+    Count(u32),
+    /// Those of a scenario file.
+    Scenario(PathBuf),
+}
+
+/// A number, or what is called like a file; a mistyped number is no file.
+fn simulated(text: &str) -> Result<Simulated, &'static str> {
+    let is_file = [".yaml", ".yml", ".json"]
+        .iter()
+        .any(|suffix| text.ends_with(suffix));
+    if is_file {
+        return Ok(Simulated::Scenario(text.into()));
+    }
+    devices(text)
+        .map(Simulated::Count)
+        .map_err(|_| "expected a number from 1 to 100000, or a scenario file: NAME.yaml")
 }
 
 /// How many devices a simulator has.

@@ -136,19 +136,8 @@ pub(super) async fn make(
     let targets = load::targets(&playbook, scope)?;
     let settings = settings(&playbook, scope);
     chosen(&settings.selection, &playbook, output)?;
-    let backend = backend::connect(scope, &targets).await?;
-    let devices = target::resolve(&backend.fleet, &targets)
-        .await
-        .map_err(|cause| backend::failed(&cause))?;
-    if devices.is_empty() {
-        return Err(Failure::new(Exit::NoDevice, "no device matches the targets; nothing was sent to any")
-            .hint("compare the targets with the console's inventory; --limit and --exclude narrow them further"));
-    }
-    within(targets.max, devices.len())?;
-    let devices = devices
-        .into_iter()
-        .map(|device| PlannedDevice { device, gone: None })
-        .collect();
+    let backend = backend::connect(scope, &targets, output).await?;
+    let devices = select(&backend.fleet, &targets).await?;
     let plan = plan::build(
         Arc::clone(&playbook),
         inputs,
@@ -158,6 +147,25 @@ pub(super) async fn make(
     )
     .map_err(|error| unrendered(error, &playbook.source, output))?;
     Ok((plan, backend))
+}
+
+/// The devices that are meant: at least one, and no more than there may be.
+pub(super) async fn select(
+    fleet: &dyn Fleet,
+    targets: &Targets,
+) -> Result<Vec<PlannedDevice>, Failure> {
+    let devices = target::resolve(fleet, targets)
+        .await
+        .map_err(|cause| backend::failed(&cause))?;
+    if devices.is_empty() {
+        return Err(Failure::new(Exit::NoDevice, "no device matches the targets; nothing was sent to any")
+            .hint("compare the targets with the console's inventory; --limit and --exclude narrow them further"));
+    }
+    within(targets.max, devices.len())?;
+    Ok(devices
+        .into_iter()
+        .map(|device| PlannedDevice { device, gone: None })
+        .collect())
 }
 
 /// More devices than the author reckoned with are a mistake in the selection.
@@ -174,7 +182,7 @@ fn within(max: Option<u64>, selected: usize) -> Result<(), Failure> {
     }
 }
 
-fn settings(playbook: &Playbook, scope: &Scope) -> RunSettings {
+pub(super) fn settings(playbook: &Playbook, scope: &Scope) -> RunSettings {
     let wished = scope
         .max_sessions
         .map_or(playbook.settings.max_sessions, usize::from);
@@ -238,7 +246,7 @@ pub(super) async fn reopen(
     let ids = Ids(document.devices.iter().map(|line| line.id).collect());
     let mut targets = playbook.targets.clone();
     targets.selectors = vec![Selector::Ids(ids.clone())];
-    let backend = backend::connect(scope, &targets_for(scope, &playbook, targets)).await?;
+    let backend = backend::connect(scope, &targets_for(scope, &playbook, targets), output).await?;
     let answering = backend.fleet.backend();
     if (&answering.organisation, &answering.api)
         != (&document.backend.organisation, &document.backend.api)

@@ -68,7 +68,13 @@ pub(super) async fn run(args: RunArgs, scope: &Scope, output: &Output) -> Result
     };
     refuse_changes(&plan, scope)?;
     let Backend { fleet, simulator } = backend;
-    let ended = carry_out(&args, scope, plan, Arc::new(fleet), output).await;
+    let show = match (scope.json, output.is_terminal) {
+        (true, false) => Show::Nothing,
+        (_, true) => Show::Terminal,
+        (false, false) => Show::Plain,
+    };
+    let ended = carry_out(&args, scope, plan, Arc::new(fleet), Some(show)).await;
+    let ended = ended.and_then(|carried| conclude(&args, scope, &carried, output));
     match (simulator, &ended) {
         // Whoever leaves at the second signal leaves sessions behind knowingly.
         (Some(simulator), Ok(exit)) if !exit.is_interrupt() => simulator.close().await?,
@@ -98,13 +104,39 @@ fn unwritable(error: &DiskError) -> Failure {
         .hint("choose another directory with --out")
 }
 
+/// A run that came to its end.
+pub(super) struct Carried {
+    run_id: RunId,
+    plan: Plan,
+    pub(super) devices: Vec<Device>,
+    pub(super) dir: RunDir,
+    took: std::time::Duration,
+}
+
+/// The same way from a plan to its evidence, below `out`, with nobody looking on.
+pub(super) async fn rehearse(
+    plan: Plan,
+    fleet: Arc<dyn Fleet>,
+    out: &Path,
+) -> Result<Carried, Failure> {
+    let args = RunArgs {
+        playbook: None,
+        plan: None,
+        out: out.to_owned(),
+        case: None,
+        reason: None,
+    };
+    carry_out(&args, &Scope::default(), plan, fleet, None).await
+}
+
+/// Whoever looks on is shown how it goes, and can end it with a signal.
 async fn carry_out(
     args: &RunArgs,
     scope: &Scope,
     plan: Plan,
     fleet: Arc<dyn Fleet>,
-    output: &Output,
-) -> Result<Exit, Failure> {
+    show: Option<Show>,
+) -> Result<Carried, Failure> {
     let started = clock::now();
     let began = Instant::now();
     let run_id = RunId::begin(started);
@@ -114,6 +146,7 @@ async fn carry_out(
         .map(|planned| planned.device.clone())
         .collect();
     let (events, inbox) = mpsc::unbounded_channel();
+    let events = show.map(|_| events);
     let opened = open(args, scope, &plan, &run_id, started, events).await?;
     let Opened {
         dir,
@@ -121,14 +154,12 @@ async fn carry_out(
         writer,
     } = opened;
     let cancel = Cancel::default();
-    let show = match (scope.json, output.is_terminal) {
-        (true, false) => Show::Nothing,
-        (_, true) => Show::Terminal,
-        (false, false) => Show::Plain,
-    };
-    announce(&plan, dir.path());
-    let progress = tokio::spawn(watch(inbox, devices.clone(), show, anstream::stderr()));
-    let listener = tokio::spawn(signals::listen(ledger.clone(), cancel.clone()));
+    let watchers = show.map(|show| {
+        announce(&plan, dir.path());
+        let progress = tokio::spawn(watch(inbox, devices.clone(), show, anstream::stderr()));
+        let listener = tokio::spawn(signals::listen(ledger.clone(), cancel.clone()));
+        (progress, listener)
+    });
     let job = Arc::new(Job {
         run_id,
         started,
@@ -139,9 +170,15 @@ async fn carry_out(
         cancel,
     });
     execute(Arc::clone(&job)).await;
-    listener.abort();
-    // The listener's handle on the ledger goes with it, and then the writer ends.
-    let _ = listener.await;
+    let progress = match watchers {
+        Some((progress, listener)) => {
+            listener.abort();
+            // The listener's handle on the ledger goes with it, and then the writer ends.
+            let _ = listener.await;
+            Some(progress)
+        }
+        None => None,
+    };
     let Job {
         run_id,
         plan,
@@ -151,15 +188,22 @@ async fn carry_out(
     } = Arc::into_inner(job).ok_or_else(|| Failure::new(Exit::Bug, "a worker outlived its run"))?;
     drop(ledger);
     let written = writer.finish().await;
-    let _ = progress.await;
+    if let Some(progress) = progress {
+        let _ = progress.await;
+    }
     if written.is_err() {
         return Err(Failure::new(
             Exit::Output,
             "the journal could not be written to its end",
         ));
     }
-    let took = began.elapsed();
-    conclude(args, scope, &plan, &run_id, &dir, &devices, took, output)
+    Ok(Carried {
+        run_id,
+        plan,
+        devices,
+        dir,
+        took: began.elapsed(),
+    })
 }
 
 struct Opened {
@@ -175,7 +219,7 @@ async fn open(
     plan: &Plan,
     run_id: &RunId,
     started: Timestamp,
-    events: mpsc::UnboundedSender<RunEvent>,
+    events: Option<mpsc::UnboundedSender<RunEvent>>,
 ) -> Result<Opened, Failure> {
     let playbook = &plan.playbook.source.text;
     let mut draft = Draft::begin(&args.out, run_id).map_err(|error| unwritable(&error))?;
@@ -199,7 +243,7 @@ async fn open(
         )
     })?;
     let ids = plan.devices.iter().map(|planned| planned.device.id);
-    let (ledger, writer) = Ledger::open(Box::new(tape), ids, Some(events));
+    let (ledger, writer) = Ledger::open(Box::new(tape), ids, events);
     let first = EventKind::RunStarted {
         format: journal::FORMAT.to_owned(),
         run_id: run_id.clone(),
@@ -263,52 +307,67 @@ fn announce(plan: &Plan, dir: &Path) {
     ));
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the end of a run needs all that it was"
-)]
-fn conclude(
-    args: &RunArgs,
-    scope: &Scope,
-    plan: &Plan,
-    run_id: &RunId,
-    dir: &RunDir,
-    devices: &[Device],
-    took: std::time::Duration,
-    output: &Output,
-) -> Result<Exit, Failure> {
-    let devices: Vec<&Device> = devices.iter().collect();
+/// How a run ended: its reports are written, and the run directory is complete.
+pub(super) struct Reported<'a> {
+    pub(super) exit: Exit,
+    pub(super) view: View<'a>,
+    summary: Value,
+}
+
+/// Makes everything that is told of a run out of what lies on disk.
+pub(super) fn report(carried: &Carried) -> Result<Reported<'_>, Failure> {
+    let Carried {
+        run_id, plan, dir, ..
+    } = carried;
+    let devices: Vec<&Device> = carried.devices.iter().collect();
     let broken = |error: report::ReportError| {
         Failure::new(Exit::Output, Escaped(&error.to_string()).to_string())
             .hint("the journal and the bags are in the run directory")
     };
     let state = report::fold(dir, &devices).map_err(broken)?;
     let exit = Exit::of_run(&state);
-    let simulated = plan.backend.simulated;
     let view = View {
         dir,
         run_id,
         playbook: &plan.playbook.name,
         devices,
         state,
-        simulated,
+        simulated: plan.backend.simulated,
     };
     report::results::write(&view).map_err(broken)?;
     let summary = report::summary::summary(&view, exit.code());
     dir.write("summary.json", json::line(&summary).as_bytes())
         .map_err(|error| unwritable(&error))?;
     dir.finish().map_err(|error| unwritable(&error))?;
+    Ok(Reported {
+        exit,
+        view,
+        summary,
+    })
+}
+
+fn conclude(
+    args: &RunArgs,
+    scope: &Scope,
+    carried: &Carried,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let Reported {
+        exit,
+        view,
+        summary,
+    } = report(carried)?;
     if scope.json {
         Output::result(&json::line(&summary));
         return Ok(exit);
     }
     Output::result(&draw(&Ending {
-        playbook: &plan.playbook.name,
-        simulated,
-        run_dir: &dir.path().display().to_string(),
+        playbook: view.playbook,
+        simulated: view.simulated,
+        run_dir: &view.dir.path().display().to_string(),
         devices: &view.devices,
         state: &view.state,
-        took,
+        took: carried.took,
         width: output.width,
         again: &|ids| again(args, scope, ids),
     }));

@@ -1,14 +1,16 @@
 //! `sortie simulate`: the built-in Carbon Black Cloud, for other clients and for trying playbooks.
 
-use super::Failure;
 use super::exit::Exit;
 use super::output::Output;
+use super::{Failure, load};
 use crate::sim::fleet::{Wanted, fleet};
+use crate::sim::scenario::SEED;
 use crate::sim::server::serve;
 use crate::sim::world::World;
 use crate::text::words::Count;
 use clap::Args;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
@@ -18,9 +20,12 @@ pub(super) struct SimulateArgs {
     /// How many devices the organisation has.
     #[arg(long, default_value_t = 25, value_name = "N", value_parser = super::options::devices)]
     devices: u32,
+    /// A file that says which devices the organisation has.
+    #[arg(long, value_name = "FILE", conflicts_with = "devices")]
+    scenario: Option<PathBuf>,
 }
 
-pub(super) async fn run(args: SimulateArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(args: SimulateArgs, output: &Output) -> Result<Exit, Failure> {
     if !args.listen.ip().is_loopback() {
         return Err(Failure::new(
             Exit::Usage,
@@ -28,7 +33,12 @@ pub(super) async fn run(args: SimulateArgs) -> Result<Exit, Failure> {
         )
         .hint("the simulator speaks plain HTTP and serves this machine only"));
     }
-    let world = World::new(fleet(args.devices as usize, &Wanted::default(), 7));
+    let devices = match &args.scenario {
+        Some(path) => load::scenario(path, output)?.devices(),
+        None => fleet(args.devices as usize, &Wanted::default(), SEED),
+    };
+    let count = devices.len() as u64;
+    let world = World::new(devices);
     let server = serve(world.clone(), args.listen).await.map_err(|error| {
         Failure::new(
             Exit::Backend,
@@ -37,7 +47,7 @@ pub(super) async fn run(args: SimulateArgs) -> Result<Exit, Failure> {
     })?;
     Output::say(&format!(
         "{} at {}; Ctrl-C ends it",
-        Count(u64::from(args.devices), "simulated device"),
+        Count(count, "simulated device"),
         server.url
     ));
     Output::result(&format!(

@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod fleet;
 mod organisation;
 pub mod port;
+pub mod scenario;
 pub mod server;
 pub mod session;
 pub mod store;

@@ -21,6 +21,7 @@ mod filters;
 mod json;
 mod scope;
 mod shape;
+mod spanned;
 mod syntax;
 mod text;
 
@@ -35,6 +36,7 @@ pub use fields::{Fields, FromNode, entries};
 pub use minijinja::Value;
 pub use scope::Scope;
 pub use shape::{Identifier, Named, Word, one_or_many, short_form};
+pub use spanned::Spanned;
 pub use text::Template;
 
 /// Bytes of the source of one template.

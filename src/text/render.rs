@@ -5,7 +5,7 @@
 use super::diagnostic::{Diagnostic, Severity};
 use super::escape::{Escaped, is_deceptive};
 use super::source::{Source, Span};
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, Title};
 use std::fmt::Write;
 
 /// How it should look.
@@ -14,6 +14,17 @@ pub struct Style {
     pub color: bool,
     /// Columns of the terminal; longer lines are cropped around the caret.
     pub width: usize,
+}
+
+impl Style {
+    fn renderer(self) -> Renderer {
+        let renderer = if self.color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        renderer.term_width(self.width)
+    }
 }
 
 impl Default for Style {
@@ -32,12 +43,7 @@ const LONGEST: usize = 400;
 
 /// One block for each diagnostic, with an empty line between them and a line end at the end.
 pub fn render(diagnostics: &[Diagnostic], source: &Source, style: Style) -> String {
-    let renderer = if style.color {
-        Renderer::styled()
-    } else {
-        Renderer::plain()
-    };
-    let renderer = renderer.term_width(style.width);
+    let renderer = style.renderer();
     let mut text = String::new();
     for diagnostic in diagnostics.iter().take(MOST) {
         if !text.is_empty() {
@@ -60,23 +66,55 @@ fn shown(text: &str) -> String {
     }
 }
 
+/// One block for something that did not come as the text at this place says; it has no code, as nothing
+/// is wrong with the text.
+pub fn point(
+    message: &str,
+    help: Option<&str>,
+    span: Span,
+    source: &Source,
+    style: Style,
+) -> String {
+    let title = Level::ERROR.primary_title(shown(message));
+    let mut text = draw(title, help, span, source, &style.renderer());
+    text.push('\n');
+    text
+}
+
 fn block(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
+    let title = level
+        .primary_title(shown(&diagnostic.message))
+        .id(diagnostic.code.slug());
+    draw(
+        title,
+        diagnostic.help.as_deref(),
+        diagnostic.span,
+        source,
+        renderer,
+    )
+}
+
+/// The title, the line under it with its caret, and what to do about it.
+fn draw(
+    title: Title<'_>,
+    help: Option<&str>,
+    span: Span,
+    source: &Source,
+    renderer: &Renderer,
+) -> String {
     // Only the line itself is handed over: searching a large file once per message adds up.
-    let line = source.line_at(diagnostic.span.start);
-    let (text, within) = harmless(source, line, diagnostic.span);
+    let line = source.line_at(span.start);
+    let (text, within) = harmless(source, line, span);
     let snippet = Snippet::source(text)
         .line_start(source.place(line.start).line)
         .path(shown(&source.name))
         .annotation(AnnotationKind::Primary.span(within.range()));
-    let group = level
-        .primary_title(shown(&diagnostic.message))
-        .id(diagnostic.code.slug())
-        .element(snippet);
-    let group = match &diagnostic.help {
+    let group = title.element(snippet);
+    let group = match help {
         Some(help) => group.element(Level::HELP.message(shown(help))),
         None => group,
     };

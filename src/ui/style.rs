@@ -7,7 +7,7 @@ use std::fmt::Display;
 
 pub const DIM: Style = Style::new().dimmed();
 pub const STRONG: Style = Style::new().bold();
-const GOOD: Style = AnsiColor::Green.on_default();
+pub const GOOD: Style = AnsiColor::Green.on_default();
 pub const BAD: Style = AnsiColor::Red.on_default();
 const DOUBT: Style = AnsiColor::Yellow.on_default();
 

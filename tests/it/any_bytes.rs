@@ -1,10 +1,11 @@
-//! Whatever bytes somebody hands over as a playbook: an answer, never a panic.
+//! Whatever bytes somebody hands over as a playbook or a scenario: an answer, never a panic.
 
 use crate::repository;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use sortie::playbook::check::check;
+use sortie::sim::scenario::Scenario;
 use sortie::text::diagnostic::Severity;
 use sortie::text::render::{Style, render};
 
@@ -124,5 +125,8 @@ proptest! {
         }
         let drawn = render(&checked.diagnostics, &checked.source, Style { color, width });
         prop_assert_eq!(drawn.is_empty(), checked.diagnostics.is_empty());
+        let loaded = Scenario::load("any.yaml", &bytes);
+        let errors = loaded.diagnostics.iter().any(|one| one.severity == Severity::Error);
+        prop_assert_eq!(loaded.scenario.is_some(), !errors);
     }
 }

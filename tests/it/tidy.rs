@@ -2,6 +2,7 @@
 
 use crate::repository::{self, blocks, files, root};
 use sortie::playbook::check::check;
+use sortie::sim::scenario::Scenario;
 use sortie::step::{Built, KINDS};
 use sortie::text::diagnostic::Severity;
 use sortie::text::render::{Style, render};
@@ -109,7 +110,10 @@ fn playbooks_are_named_by_their_place_and_run_by_a_case() {
         .filter(|(path, _)| path.ends_with("/case.yaml"))
         .map(|(_, text)| text)
         .collect();
-    let playbooks = files("playbooks", "yaml");
+    let (tests, playbooks): (Vec<_>, Vec<_>) = files("playbooks", "yaml")
+        .into_iter()
+        .partition(|(path, _)| path.ends_with(".test.yaml"));
+    let tests: BTreeSet<String> = tests.into_iter().map(|(path, _)| path).collect();
     assert!(!playbooks.is_empty(), "playbooks/ has no playbook");
     let mut wrong = Vec::new();
     for (path, text) in playbooks {
@@ -137,6 +141,14 @@ fn playbooks_are_named_by_their_place_and_run_by_a_case() {
         must(
             cases.contains(&format!("[run, playbooks/{name}.yaml")),
             "add a case that runs it, below tests/cases/run".into(),
+        );
+        must(
+            tests.contains(&format!("playbooks/{name}.test.yaml")),
+            format!("write its cases, playbooks/{name}.test.yaml"),
+        );
+        must(
+            cases.contains(&format!("{name}.test.yaml")),
+            "add its cases to tests/cases/test/playbooks, which runs them".into(),
         );
         let said = complaints(&path, &text, Severity::Warning);
         must(said.is_empty(), format!("it must check clean:\n{said}"));
@@ -231,6 +243,11 @@ fn what_the_readme_shows_works() {
     for block in blocks(&text, &["yaml"]) {
         if block.starts_with("sortie: 1") || block.starts_with("# yaml-language-server:") {
             wrong.push_str(&complaints("README.md", &block, Severity::Warning));
+        }
+        if block.starts_with("devices:") {
+            let loaded = Scenario::load("README.md", block.as_bytes());
+            let said = render(&loaded.diagnostics, &loaded.source, Style::default());
+            wrong.push_str(&said);
         }
     }
     for block in blocks(&text, &["console", "sh"]) {

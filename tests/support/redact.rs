@@ -60,6 +60,11 @@ const LIST: &[(&[Part], &str)] = &[
         "http://127.0.0.1:[PORT]",
     ),
     (&[Hex(64)], "[SHA256]"),
+    // The outputs of programs have names that are never used twice.
+    (
+        &[Text("sortie-"), Alnum(6), Text("-"), Alnum(8), Text(".out")],
+        "sortie-[RUN]-[NONCE].out",
+    ),
     // The size of a bag has the lengths of times in it.
     (&[Text("Payload-Oxum: "), Digits], "Payload-Oxum: [N]"),
     (&[Text("Bag-Size: "), Digits], "Bag-Size: [N]"),

@@ -267,6 +267,23 @@ impl Files {
         }
     }
 
+    /// Takes a node away with everything below it, locked or not: how images are built.
+    pub fn remove(&mut self, parts: &[String]) -> Result<(), Code> {
+        self.node(parts).ok_or(self.missing(parts))?;
+        if parts.len() <= usize::from(self.os == Os::Windows) {
+            return Err(Code::ACCESS_DENIED);
+        }
+        let below = self.children(parts).into_iter();
+        let below: Vec<String> = below.map(|node| node.name.to_string()).collect();
+        for name in below {
+            self.remove(&[parts, &[name]].concat())?;
+        }
+        if let Some(place) = path::place(self.os, parts) {
+            self.nodes.remove(&place);
+        }
+        Ok(())
+    }
+
     /// Puts a node there, with the folders that lead to it: how images are built.
     pub fn plant(&mut self, parts: &[String], node: Node) {
         let above = 1..parts.len();

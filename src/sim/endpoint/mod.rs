@@ -19,7 +19,9 @@ use content::{Clip, Content};
 use files::{Files, Node};
 use order::{Order, Yield};
 use process::{Process, Processes};
+use programs::Row;
 use registry::{Registry, Value};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What texts on an endpoint say about it.
@@ -52,6 +54,8 @@ pub struct Endpoint {
     pub processes: Processes,
     pub drives: Vec<String>,
     pub cwd: String,
+    /// Programs that only this endpoint has; they come before those of the table.
+    pub programs: Arc<[Row]>,
     /// Outputs of programs that have not ended yet.
     late: Vec<Late>,
 }
@@ -89,6 +93,7 @@ impl Endpoint {
             processes: Processes::default(),
             drives: vec![drive.to_owned()],
             cwd: cwd.to_owned(),
+            programs: Arc::default(),
             late: Vec::new(),
         }
     }
@@ -117,6 +122,12 @@ impl Endpoint {
         edit(&mut node);
         self.files.plant(&parts, node);
         Ok(())
+    }
+
+    /// Takes away what is there, with everything below it.
+    pub fn remove(&mut self, path: &str) -> Result<(), Code> {
+        let parts = self.locate(path)?;
+        self.files.remove(&parts)
     }
 
     /// Does what is asked. `now` is in milliseconds since the world began; `upload` is what `put file` puts.
@@ -272,11 +283,7 @@ impl Endpoint {
         let run = programs::start(line, self, facts)?;
         let pid = self.processes.next_pid();
         let due = now.saturating_add(i64::try_from(run.takes.as_millis()).unwrap_or(i64::MAX));
-        let (user, sid) = if self.os == Os::Windows {
-            ("NT AUTHORITY\\SYSTEM", "S-1-5-18")
-        } else {
-            ("root", "")
-        };
+        let (user, sid) = process::system(self.os);
         self.processes.plant(Process {
             pid,
             parent: 0,

@@ -2,6 +2,7 @@
 
 use super::code::Code;
 use super::layered::Layered;
+use crate::model::device::Os;
 use std::sync::Arc;
 
 /// A running process. Texts are shared: most of them are the same on every device.
@@ -26,6 +27,14 @@ pub struct Processes {
     table: Layered<u64, Process>,
     /// The last pid given away; zero until a process is started.
     last: u64,
+}
+
+/// Whom the system's own processes belong to: name and SID.
+pub const fn system(os: Os) -> (&'static str, &'static str) {
+    match os {
+        Os::Windows => ("NT AUTHORITY\\SYSTEM", "S-1-5-18"),
+        _ => ("root", ""),
+    }
 }
 
 /// Windows numbers its processes in steps of four.

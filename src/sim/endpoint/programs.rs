@@ -17,35 +17,37 @@ static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
         .expect("the embedded table is tested")
 });
 
-#[derive(Debug, Deserialize)]
+/// What a program does with some arguments.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Row {
-    os: Families,
-    program: String,
+pub struct Row {
+    pub(in crate::sim) os: Families,
+    /// Its name without folder and, on Windows, in lower case without `.exe`.
+    pub(in crate::sim) program: String,
     #[serde(default)]
-    args: String,
+    pub(in crate::sim) args: String,
     #[serde(default)]
-    does: Does,
+    pub(in crate::sim) does: Does,
     #[serde(default)]
-    output: String,
+    pub(in crate::sim) output: String,
     #[serde(default)]
-    code: i64,
+    pub(in crate::sim) code: i64,
     #[serde(default)]
-    takes_ms: u64,
+    pub(in crate::sim) takes_ms: u64,
     #[serde(default)]
-    encoding: Encoding,
+    pub(in crate::sim) encoding: Encoding,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-enum Families {
+pub(in crate::sim) enum Families {
     One(Os),
     Several(Vec<Os>),
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Does {
+pub(in crate::sim) enum Does {
     #[default]
     Print,
     Echo,
@@ -57,7 +59,7 @@ enum Does {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-enum Encoding {
+pub(in crate::sim) enum Encoding {
     #[default]
     #[serde(rename = "utf-8")]
     Utf8,
@@ -129,8 +131,10 @@ fn in_shell(inner: &str, shell: String, endpoint: &Endpoint, facts: &Facts) -> R
 fn run(program: &str, args: &str, endpoint: &Endpoint, facts: &Facts) -> Result<Run, Code> {
     let os = endpoint.os;
     let name = base_name(os, program);
-    let mut of_that_name = ROWS
+    let mut of_that_name = endpoint
+        .programs
         .iter()
+        .chain(ROWS.iter())
         .filter(|row| row.os.has(os) && row.program == name)
         .peekable();
     if of_that_name.peek().is_none() || !is_system_path(os, program) {
@@ -152,7 +156,7 @@ fn run(program: &str, args: &str, endpoint: &Endpoint, facts: &Facts) -> Result<
 }
 
 impl Families {
-    fn has(&self, os: Os) -> bool {
+    pub(in crate::sim) fn has(&self, os: Os) -> bool {
         match self {
             Self::One(one) => *one == os,
             Self::Several(several) => several.contains(&os),
@@ -225,7 +229,8 @@ fn read(path: &str, endpoint: &Endpoint) -> Option<Vec<u8>> {
     Some(clip.bytes())
 }
 
-fn base_name(os: Os, program: &str) -> String {
+/// The name of a program as rows have it.
+pub(in crate::sim) fn base_name(os: Os, program: &str) -> String {
     let name = program.rsplit(['\\', '/']).next().unwrap_or(program);
     let name = path::fold(os, name);
     match name.strip_suffix(".exe") {

@@ -128,13 +128,20 @@ impl Registry {
         Ok(())
     }
 
-    /// Puts values into a key, made if it is not there: how images are built.
+    /// Puts values into a key, made if it is not there, over those of the same name: how images are built.
     pub fn plant(&mut self, path: &str, values: Vec<Value>) -> Result<(), Code> {
         let folded = canonical(path)?;
         if self.key(&folded).is_none() {
             self.make(path)?;
         }
-        self.change(&folded, |key| key.values.extend(values))
+        self.change(&folded, |key| {
+            let is_new = |name: &str| {
+                let mut new = values.iter();
+                new.any(|value| value.name.to_lowercase() == name.to_lowercase())
+            };
+            key.values.retain(|value| !is_new(&value.name));
+            key.values.extend(values);
+        })
     }
 
     /// Makes everything the base of whoever clones it from now on.

@@ -5,9 +5,10 @@
 use crate::model::device::Os;
 use crate::sim::device::SimDevice;
 use crate::sim::endpoint::Endpoint;
+use crate::sim::endpoint::code::Code;
 use crate::sim::endpoint::content::{Content, mix, seed_of};
 use crate::sim::endpoint::files::Node;
-use crate::sim::endpoint::process::Process;
+use crate::sim::endpoint::process::{self, Process};
 use crate::sim::endpoint::programs::utf16;
 use crate::sim::endpoint::registry::Value;
 use serde::Deserialize;
@@ -47,29 +48,30 @@ struct Part {
 }
 
 /// Files of one folder that are alike. Without names it is the folder itself.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FileSpec {
-    r#in: String,
+pub(in crate::sim) struct FileSpec {
+    pub r#in: String,
     #[serde(default)]
-    names: Vec<String>,
-    text: Option<String>,
+    pub names: Vec<String>,
+    pub text: Option<String>,
     /// Bytes of generated content.
-    size: Option<u64>,
-    magic: Option<Magic>,
+    pub size: Option<u64>,
+    pub magic: Option<Magic>,
     #[serde(default)]
-    utf16: bool,
+    pub utf16: bool,
     /// Days before the world began; without it, something that depends on the path.
-    age: Option<f64>,
+    pub age: Option<f64>,
     #[serde(default)]
-    attributes: Vec<String>,
+    pub attributes: Vec<String>,
     #[serde(default)]
-    locked: bool,
+    pub locked: bool,
 }
 
-#[derive(Deserialize, Clone, Copy)]
+/// The first bytes by which a kind of file is known.
+#[derive(Debug, Deserialize, Clone, Copy)]
 #[serde(rename_all = "lowercase")]
-enum Magic {
+pub(in crate::sim) enum Magic {
     Evtx,
     Prefetch,
     Exe,
@@ -95,21 +97,21 @@ impl Magic {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct KeySpec {
-    key: String,
+pub(in crate::sim) struct KeySpec {
+    pub key: String,
     #[serde(default)]
-    values: Vec<ValueSpec>,
+    pub values: Vec<ValueSpec>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ValueSpec {
-    name: String,
+pub(in crate::sim) struct ValueSpec {
+    pub name: String,
     #[serde(default = "plain_text")]
-    r#type: String,
-    data: String,
+    pub r#type: String,
+    pub data: String,
 }
 
 fn plain_text() -> String {
@@ -162,7 +164,7 @@ fn shared(mut endpoint: Endpoint) -> Endpoint {
 }
 
 /// Gives a device the image of its family and what is its own.
-pub(super) fn furnish(device: &mut SimDevice) {
+pub(in crate::sim) fn furnish(device: &mut SimDevice) {
     if let Some(furnished) = Furnished::of(device.os) {
         device.endpoint = furnished.base.clone();
         furnished.image.personal.furnish(device);
@@ -170,7 +172,7 @@ pub(super) fn furnish(device: &mut SimDevice) {
 }
 
 /// Puts there what a triage should find; false if the family has nothing of that kind.
-pub(super) fn plant_findings(device: &mut SimDevice) -> bool {
+pub(in crate::sim) fn plant_findings(device: &mut SimDevice) -> bool {
     let Some(furnished) = Furnished::of(device.os) else {
         return false;
     };
@@ -180,19 +182,12 @@ pub(super) fn plant_findings(device: &mut SimDevice) -> bool {
 
 impl Part {
     fn furnish(&self, device: &mut SimDevice) {
+        let tested = "the embedded image is tested";
         for file in &self.files {
-            file.furnish(device);
+            file.furnish(device).expect(tested);
         }
         for key in &self.registry {
-            let path = fill(device, &key.key);
-            let values = key.values.iter().map(|value| Value {
-                name: fill(device, &value.name),
-                kind: Value::kind(&value.r#type).unwrap_or("REG_SZ"),
-                data: fill(device, &value.data),
-            });
-            let values = values.collect();
-            let planted = device.endpoint.registry.plant(&path, values);
-            planted.expect("the embedded image is tested");
+            key.furnish(device).expect(tested);
         }
         for process in &self.processes {
             let process = process.made_for(device);
@@ -201,19 +196,35 @@ impl Part {
     }
 }
 
+impl KeySpec {
+    /// Makes the key with its values; fails on a hive that there is not.
+    pub(in crate::sim) fn furnish(&self, device: &mut SimDevice) -> Result<(), Code> {
+        let values = self.values.iter().map(|value| Value {
+            name: fill(device, &value.name),
+            kind: Value::kind(&value.r#type).unwrap_or("REG_SZ"),
+            data: fill(device, &value.data),
+        });
+        let values = values.collect();
+        let path = fill(device, &self.key);
+        device.endpoint.registry.plant(&path, values)
+    }
+}
+
 impl FileSpec {
-    fn furnish(&self, device: &mut SimDevice) {
+    /// Puts the files there; fails on a path that there cannot be.
+    pub(in crate::sim) fn furnish(&self, device: &mut SimDevice) -> Result<(), Code> {
         let separator = device.os.separator();
         let folder = fill(device, &self.r#in);
         let folder = folder.trim_end_matches(separator);
         if self.names.is_empty() {
-            self.put(device, folder, None);
+            self.put(device, folder, None)?;
         }
         for name in &self.names {
             let path = format!("{folder}{separator}{}", fill(device, name));
             let content = self.content(device, &path);
-            self.put(device, &path, Some(content));
+            self.put(device, &path, Some(content))?;
         }
+        Ok(())
     }
 
     fn content(&self, device: &SimDevice, path: &str) -> Content {
@@ -228,7 +239,12 @@ impl FileSpec {
         }
     }
 
-    fn put(&self, device: &mut SimDevice, path: &str, content: Option<Content>) {
+    fn put(
+        &self,
+        device: &mut SimDevice,
+        path: &str,
+        content: Option<Content>,
+    ) -> Result<(), Code> {
         let age = self.age.map_or_else(
             || i64::try_from(seed_of(path) % 400).unwrap_or(0) * DAY + DAY,
             milliseconds,
@@ -238,14 +254,13 @@ impl FileSpec {
             .iter()
             .filter_map(|name| Node::attribute(name));
         let attributes = attributes.fold(0, |all, one| all | one);
-        let planted = device.endpoint.plant(path, content, |node| {
+        device.endpoint.plant(path, content, |node| {
             node.attributes |= attributes;
             node.locked = self.locked;
             node.created = -age;
             node.written = -age;
             node.accessed = -age / 2;
-        });
-        planted.expect("the embedded image is tested");
+        })
     }
 }
 
@@ -263,10 +278,11 @@ impl ProcessSpec {
                 pid + mix(device.id) % 150 * 4
             }
         };
-        let (user, sid) = match (&self.user, device.os) {
-            (Some(user), _) => (fill(device, user), fill(device, &self.sid)),
-            (None, Os::Windows) => ("NT AUTHORITY\\SYSTEM".to_owned(), "S-1-5-18".to_owned()),
-            (None, _) => ("root".to_owned(), String::new()),
+        let (user, sid) = if let Some(user) = &self.user {
+            (fill(device, user), fill(device, &self.sid))
+        } else {
+            let (user, sid) = process::system(device.os);
+            (user.to_owned(), sid.to_owned())
         };
         Process {
             pid: shift(self.pid),
@@ -282,7 +298,8 @@ impl ProcessSpec {
     }
 }
 
-fn fill(device: &SimDevice, text: &str) -> String {
+/// The text with what is the device's own in place of `{user}` and its like.
+pub(in crate::sim) fn fill(device: &SimDevice, text: &str) -> String {
     if !text.contains('{') {
         return text.to_owned();
     }

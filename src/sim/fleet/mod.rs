@@ -1,7 +1,7 @@
 //! The default fleet: believable devices that a playbook's targets select, some that they do not, and on a
 //! few of them something to find.
 
-mod image;
+pub(super) mod image;
 mod naming;
 
 use super::device::SimDevice;
@@ -47,13 +47,7 @@ const USERS: [&str; 12] = [
 /// Fewer come when the names allow no more: a glob without a wildcard names one device. None of the
 /// others come when everything is wanted. The same arguments give the same fleet.
 pub fn fleet(selected: usize, wanted: &Wanted, seed: u64) -> Vec<SimDevice> {
-    let mut maker = Maker {
-        names: Names::new(wanted),
-        wanted,
-        next_id: 3_000_000 + mix(seed) % 90 * 10_000,
-        seed,
-        made: BTreeMap::new(),
-    };
+    let mut maker = Maker::new(wanted, seed);
     let mut devices: Vec<SimDevice> = (0..selected)
         .map_while(|index| maker.selected(index))
         .collect();
@@ -62,7 +56,8 @@ pub fn fleet(selected: usize, wanted: &Wanted, seed: u64) -> Vec<SimDevice> {
     devices
 }
 
-struct Maker<'a> {
+/// Makes one device after another; no name and no number comes twice.
+pub(super) struct Maker<'a> {
     wanted: &'a Wanted,
     names: Names<'a>,
     next_id: u64,
@@ -71,7 +66,38 @@ struct Maker<'a> {
     made: BTreeMap<Os, usize>,
 }
 
+impl<'a> Maker<'a> {
+    pub(super) fn new(wanted: &'a Wanted, seed: u64) -> Self {
+        Self {
+            names: Names::new(wanted),
+            wanted,
+            next_id: 3_000_000 + mix(seed) % 90 * 10_000,
+            seed,
+            made: BTreeMap::new(),
+        }
+    }
+}
+
 impl Maker<'_> {
+    /// One more, of this family or of whichever is next; name and number are none of the wanted ones.
+    pub(super) fn usual(&mut self, index: usize, os: Option<Os>) -> (u64, String, Os) {
+        let os = os.unwrap_or(MIX[index % MIX.len()]);
+        (self.free_id(), self.names.natural(os), os)
+    }
+
+    /// Whether findings lie on the next device of a family: on the second and on every fifth after it, so
+    /// that a mixed fleet has something of each.
+    pub(super) fn is_planted(&mut self, os: Os) -> bool {
+        let nth = self.made.entry(os).or_default();
+        *nth += 1;
+        *nth % 5 == 2
+    }
+
+    /// Who is logged in there unless somebody says otherwise.
+    pub(super) fn user(&self, id: u64) -> &'static str {
+        USERS[usize::try_from(mix(id ^ self.seed) % USERS.len() as u64).unwrap_or(0)]
+    }
+
     fn selected(&mut self, index: usize) -> Option<SimDevice> {
         let os = family(index, |os| {
             self.wanted.os.is_empty() || self.wanted.os.contains(&os)
@@ -82,10 +108,7 @@ impl Maker<'_> {
             None => (self.free_id(), self.names.fitting(os)?),
         };
         let mut device = self.furnish(id, name, os);
-        // The second of each family and every fifth after it, so that a mixed fleet has something of each.
-        let nth = self.made.entry(os).or_default();
-        *nth += 1;
-        if *nth % 5 == 2 {
+        if self.is_planted(os) {
             device.planted = image::plant_findings(&mut device);
         }
         Some(device)
@@ -126,7 +149,7 @@ impl Maker<'_> {
         None
     }
 
-    fn free_id(&mut self) -> u64 {
+    pub(super) fn free_id(&mut self) -> u64 {
         self.next_id += 1;
         while self.wanted.ids.contains(&self.next_id) {
             self.next_id += 1;
@@ -136,8 +159,7 @@ impl Maker<'_> {
 
     fn furnish(&self, id: u64, name: String, os: Os) -> SimDevice {
         let mut device = SimDevice::new(id, name, os);
-        let user = usize::try_from(mix(id ^ self.seed) % USERS.len() as u64).unwrap_or(0);
-        USERS[user].clone_into(&mut device.user);
+        self.user(id).clone_into(&mut device.user);
         image::furnish(&mut device);
         device
     }

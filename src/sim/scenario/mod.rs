@@ -1,0 +1,300 @@
+//! `scenario.yaml`: an organisation described as data, read like a playbook, with all complaints at once.
+//!
+//! ```yaml
+//! seed: 7
+//! devices:
+//!   - {count: 10, os: windows}
+//!   - name: WS-0001
+//!     os: windows
+//!     files: [{path: 'C:\Users\Public\README.txt', text: pay}]
+//! ```
+//!
+//! The devices, and nothing about faults yet: keys of which nothing would come are refused.
+
+mod device;
+mod executable;
+mod items;
+
+use super::device::SimDevice;
+use super::endpoint::programs::Row;
+use super::fleet::{Maker, Wanted};
+use crate::template::{Fields, FromNode};
+use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::text::source::Source;
+use crate::text::yaml::{self, Node};
+use device::DeviceSpec;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// The seed of whoever names none: the same devices each time, so that a plan made against one simulator
+/// fits the next.
+pub const SEED: u64 = 7;
+/// Devices of one organisation.
+const MOST: usize = 100_000;
+
+/// An organisation that can be made as often as it is needed.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    devices: Vec<SimDevice>,
+}
+
+/// What reading a file came to.
+#[derive(Debug)]
+pub struct Loaded {
+    pub source: Source,
+    /// There if nothing is wrong.
+    pub scenario: Option<Scenario>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Scenario {
+    /// Reads a scenario's file.
+    pub fn load(name: &str, bytes: &[u8]) -> Loaded {
+        let mut all = Diagnostics::new();
+        let (source, node) = yaml::load(name, bytes, &mut all);
+        let scenario = node.and_then(|node| Self::from_node(&node, &mut all));
+        let sound = !all.has_errors();
+        Loaded {
+            source,
+            scenario: scenario.filter(|_| sound),
+            diagnostics: all.into_vec(),
+        }
+    }
+
+    /// The devices, as they are when their world begins.
+    pub fn devices(&self) -> Vec<SimDevice> {
+        self.devices.clone()
+    }
+}
+
+impl FromNode for Scenario {
+    fn from_node(node: &Node, all: &mut Diagnostics) -> Option<Self> {
+        let mut fields = Fields::new(node, "the scenario", all).hints(&[
+            ("hosts", "the list is called `devices`"),
+            ("fleet", "the list is called `devices`"),
+            (
+                "faults",
+                "faults are not built yet; devices can be `offline`, or refuse with `live_response: false`",
+            ),
+        ]);
+        let seed = fields.or("seed", SEED);
+        let executables: Vec<Row> = fields.or("executables", Vec::new());
+        let devices: Option<Vec<DeviceSpec>> = fields.required("devices");
+        let span = fields.key_span("devices");
+        fields.finish();
+        let specs = devices?;
+        let count: usize = specs.iter().map(DeviceSpec::count).sum();
+        if !(1..=MOST).contains(&count) {
+            let message = format!("a scenario has 1 to {MOST} devices, this one {count}");
+            all.error(Code::Limit, span, message);
+            return None;
+        }
+        distinct(&specs, all);
+        let devices = build(&specs, seed, &executables.into(), all);
+        Some(Self { devices })
+    }
+}
+
+/// Names and numbers that an author chose are those of one device each.
+fn distinct(specs: &[DeviceSpec], all: &mut Diagnostics) {
+    let (mut names, mut ids) = (HashSet::new(), HashSet::new());
+    for spec in specs {
+        if let Some(name) = spec.name()
+            && !names.insert(name.value.to_lowercase())
+        {
+            let message = "another device has this name";
+            all.error(Code::DuplicateId, name.span, message);
+        }
+        if let Some(id) = &spec.id
+            && !ids.insert(id.value)
+        {
+            all.error(Code::DuplicateId, id.span, "another device has this id");
+        }
+    }
+}
+
+fn build(
+    specs: &[DeviceSpec],
+    seed: u64,
+    programs: &Arc<[Row]>,
+    all: &mut Diagnostics,
+) -> Vec<SimDevice> {
+    // What is taken already is never given to a device that nobody named.
+    let taken = Wanted {
+        ids: specs
+            .iter()
+            .filter_map(|spec| Some(spec.id.as_ref()?.value))
+            .collect(),
+        exclude: specs
+            .iter()
+            .filter_map(|spec| Some(spec.name()?.value.clone()))
+            .collect(),
+        ..Wanted::default()
+    };
+    let mut maker = Maker::new(&taken, seed);
+    let mut devices = Vec::new();
+    for spec in specs {
+        for index in 0..spec.count() {
+            let mut complaints = Diagnostics::new();
+            let mut device = spec.build(index, &mut maker, &mut complaints);
+            device.endpoint.programs = Arc::clone(programs);
+            devices.push(device);
+            if complaints.has_errors() {
+                // The others of a group have the same mistakes.
+                for complaint in complaints.into_vec() {
+                    all.push(complaint);
+                }
+                break;
+            }
+        }
+    }
+    devices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::device::Os;
+    use crate::sim::endpoint::Performed;
+    use crate::sim::endpoint::order::{Order, Yield};
+    use crate::text::render::{Style, render};
+
+    fn devices(text: &str) -> Vec<SimDevice> {
+        let loaded = Scenario::load("s.yaml", text.as_bytes());
+        let said = render(&loaded.diagnostics, &loaded.source, Style::default());
+        loaded.scenario.expect(&said).devices()
+    }
+
+    fn perform(device: &mut SimDevice, order: &Order) -> Performed {
+        let facts = device.facts();
+        device.endpoint.perform(order, 0, &facts, None)
+    }
+
+    fn lists(device: &mut SimDevice, path: &str) -> Result<Vec<(String, u64)>, u32> {
+        let order = Order::DirectoryList { path: path.into() };
+        match perform(device, &order).result {
+            Ok(Yield::Entries(all)) => Ok(all.into_iter().map(|e| (e.name, e.size)).collect()),
+            Err(code) => Err(code.0),
+            Ok(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn groups_are_believable_and_take_nobodys_name() {
+        let text = "devices:\n\
+            - {count: 7, os: windows}\n\
+            - {name: ws-0003, os: windows}\n\
+            - {name: x, id: 3230002, os: linux}\n\
+            - {count: 10, offline: true}\n";
+        let made = devices(text);
+        let distinct = |all: Vec<String>| all.into_iter().collect::<HashSet<_>>().len();
+        assert_eq!(made.len(), 19);
+        assert_eq!(
+            distinct(made.iter().map(|d| d.name.to_lowercase()).collect()),
+            19
+        );
+        assert_eq!(
+            distinct(made.iter().map(|d| d.id.to_string()).collect()),
+            19
+        );
+        assert!(
+            made[..7]
+                .iter()
+                .all(|d| d.os == Os::Windows && d.is_online())
+        );
+        let planted = |range: &[SimDevice]| range.iter().filter(|d| d.planted).count();
+        assert_eq!((planted(&made[..7]), planted(&made[7..9])), (2, 0));
+        let families: HashSet<Os> = made[9..].iter().map(|d| d.os).collect();
+        assert_eq!(
+            (families.len(), made[9..].iter().any(SimDevice::is_online)),
+            (3, false)
+        );
+        let again: Vec<String> = devices(text).into_iter().map(|d| d.name).collect();
+        assert_eq!(again, made.into_iter().map(|d| d.name).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_device_has_what_is_said_of_it() {
+        let mut made = devices(
+            r"
+executables:
+  - {os: windows, program: Tool.EXE, args: '-x*', output: 'on {host}', code: 3, takes: 5s}
+devices:
+  - name: WS-1
+    os: windows
+    policy: Strict
+    user: eve
+    ip: 10.0.0.9
+    files:
+      - {path: 'D:\data\{user}.txt', text: pay, age: 3d}
+      - {path: 'D:\data\big.bin', size: 3MiB, locked: true}
+      - {path: 'C:\Empty\'}
+    without: ['C:\Windows\System32\drivers\etc', 'C:\pagefile.sys']
+    registry:
+      - key: HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run
+        values: [{name: securityhealth, data: x}, {name: n, type: reg_dword, data: 5}]
+    processes:
+      - {path: 'C:\Users\Public\evil.exe', command_line: evil.exe -x, user: eve, pid: 4711}
+      - {path: 'C:\a.exe'}
+  - {name: bare, os: linux, bare: true}
+",
+        );
+        let mut bare = made.pop().expect("two of them");
+        let ws = &mut made[0];
+        assert_eq!((ws.policy.1.as_str(), ws.user.as_str()), ("Strict", "eve"));
+        assert_eq!(ws.endpoint.drives, [r"C:\", r"D:\"]);
+        let data = lists(ws, r"D:\data\*.*").expect("is there");
+        assert!(
+            data.contains(&("eve.txt".into(), 3)) && data.contains(&("big.bin".into(), 3 << 20))
+        );
+        assert_eq!(lists(ws, r"C:\Empty\").map(|all| all.len()), Ok(2));
+        assert!(lists(ws, r"C:\Windows\System32\drivers\etc\hosts").is_err());
+        assert!(lists(ws, r"C:\Windows\System32\drivers\tcpip.sys").is_ok());
+        let locked = Order::GetFile {
+            path: r"D:\data\big.bin".into(),
+            offset: 0,
+            count: None,
+        };
+        assert_eq!(
+            perform(ws, &locked).result.err().map(|code| code.0),
+            Some(0x8007_0020)
+        );
+        let run = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run";
+        let (values, _) = ws.endpoint.registry.enumerate(run).expect("is there");
+        let told: Vec<_> = values
+            .iter()
+            .map(|v| (v.name.as_str(), v.kind, v.data.as_str()))
+            .collect();
+        assert!(
+            told.contains(&("securityhealth", "REG_SZ", "x")),
+            "{told:?}"
+        );
+        assert!(
+            told.contains(&("n", "REG_DWORD", "5")) && told.len() == 3,
+            "{told:?}"
+        );
+        let evil = ws.endpoint.processes.get(4711).expect("it runs");
+        assert_eq!((&*evil.line, &*evil.user), ("evil.exe -x", "eve"));
+        assert!(
+            ws.endpoint
+                .processes
+                .all()
+                .iter()
+                .any(|p| &*p.line == r"C:\a.exe")
+        );
+        let start = Order::CreateProcess {
+            line: "tool.exe -xyz".into(),
+            wait: true,
+            working_directory: None,
+            output_file: Some(r"C:\Windows\Temp\o.txt".into()),
+        };
+        let ran = perform(ws, &start);
+        assert!(
+            matches!(ran.result, Ok(Yield::Started { return_code: 3, .. })),
+            "{ran:?}"
+        );
+        assert_eq!((ran.takes.as_secs(), ran.unknown_program), (5, None));
+        assert!(lists(&mut bare, "/etc/").is_err());
+        assert_eq!(bare.endpoint.processes.all().len(), 0);
+    }
+}
