@@ -2,7 +2,8 @@
 //!
 //! `path` is one path or a list. A file that is missing fails the step unless `if_missing: skip`; a file
 //! that another program holds locked is skipped unless `if_locked: fail`. Of a file larger than
-//! `max_size` nothing is kept. `save_as` files it under another path than the one it was fetched from.
+//! `max_size` nothing is kept. Of a list, the other files are fetched also when one makes the step fail.
+//! `save_as` files it under another path than the one it was fetched from.
 //!
 //! Not built yet, and refused by `run`: `offset`, `count`, `sample` and `if_locked: reg_save`.
 //!
@@ -166,7 +167,7 @@ impl GetFile {
             .transpose()?
             .map(Size::bytes);
         let mut files = Vec::new();
-        let mut obstacle = None;
+        let (mut obstacle, mut failure) = (None, None);
         for template in &self.path {
             let path = template.render(cx.scope)?;
             match self.fetch(cx, &path, limit).await {
@@ -184,12 +185,18 @@ impl GetFile {
                         path: Some(path.into()),
                         ..Row::new(RowKind::File)
                     });
-                    obstacle.get_or_insert(excuse.ok_or(cause)?);
+                    match excuse {
+                        Some(excuse) => drop(obstacle.get_or_insert(excuse)),
+                        // What is wrong with one file is wrong with that one only.
+                        None if is_of_the_file(&cause) => drop(failure.get_or_insert(cause)),
+                        None => return Err(cause.into()),
+                    }
                 }
             }
         }
-        match obstacle {
-            Some(cause) if files.is_empty() => Err(Stop::Skipped(cause)),
+        match (failure, obstacle) {
+            (Some(cause), _) => Err(cause.into()),
+            (None, Some(cause)) if files.is_empty() => Err(Stop::Skipped(cause)),
             _ => Ok(json!({
                 "found": !files.is_empty(),
                 "sha256": files.first().map_or(&Value::Null, |file| &file["sha256"]),
@@ -248,6 +255,11 @@ impl GetFile {
             None
         }
     }
+}
+
+/// Whether another file may well be fetched, and the same one will not be.
+fn is_of_the_file(cause: &Cause) -> bool {
+    matches!(cause, Cause::Endpoint { .. } | Cause::TooLarge { .. }) && !cause.is_transient()
 }
 
 fn row_of(file: &StoredFile) -> Row {
