@@ -289,6 +289,7 @@ fn conclude(
         dir,
         run_id,
         playbook: &plan.playbook.name,
+        source: &plan.playbook.source,
         devices,
         state,
         simulated,
@@ -304,6 +305,7 @@ fn conclude(
     }
     Output::result(&draw(&Ending {
         playbook: &plan.playbook.name,
+        source: &plan.playbook.source,
         simulated,
         run_dir: &dir.path().display().to_string(),
         devices: &view.devices,

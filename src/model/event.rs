@@ -191,6 +191,12 @@ pub enum EventKind {
         device: DeviceId,
         step: StepId,
     },
+    /// An output has no value, although the steps that it is made of came to their results.
+    OutputFailed {
+        device: DeviceId,
+        output: String,
+        cause: Cause,
+    },
     DeviceEnded {
         device: DeviceId,
         end: DeviceEnd,
@@ -247,6 +253,7 @@ impl EventKind {
             | Self::StepRetried { device, .. }
             | Self::StepFinished { device, .. }
             | Self::StepRescued { device, .. }
+            | Self::OutputFailed { device, .. }
             | Self::DeviceEnded { device, .. }
             | Self::BagSealed { device, .. }
             | Self::BagPublished { device, .. } => Some(*device),

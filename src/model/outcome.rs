@@ -8,6 +8,7 @@ use super::endpoint_code::known;
 pub use super::endpoint_code::{LOCKED, NOT_FOUND};
 use super::remote::RemoteText;
 use crate::text::escape::Escaped;
+use crate::text::source::Span;
 use crate::text::words::Count;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -187,12 +188,19 @@ pub enum Cause {
     /// `retry.until` did not hold, however often the step was tried.
     UntilFalse {
         attempts: u32,
+        /// Where it stands in the playbook.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Span>,
     },
     AssertFailed {
         message: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Span>,
     },
     Template {
         message: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Span>,
     },
     OtherOs {
         os: String,
@@ -400,14 +408,14 @@ impl Cause {
                 code: None,
                 expected,
             } => format!("no exit code was reported, expected {expected}"),
-            Self::UntilFalse { attempts } => {
+            Self::UntilFalse { attempts, .. } => {
                 format!(
                     "`until` does not hold after {}",
                     Count(u64::from(*attempts), "try")
                 )
             }
-            Self::AssertFailed { message } => format!("assertion failed: {}", Escaped(message)),
-            Self::Template { message } => format!("template: {}", Escaped(message)),
+            Self::AssertFailed { message, .. } => format!("assertion failed: {}", Escaped(message)),
+            Self::Template { message, .. } => format!("template: {}", Escaped(message)),
             Self::OtherOs { os } => format!("not for {os}"),
             Self::WhenFalse => "`when` is false".into(),
             Self::Missing { what } => format!("not there: {what}"),

@@ -33,6 +33,8 @@ pub struct DeviceRecord {
     pub bytes: u64,
     pub left_behind: Vec<String>,
     pub findings: Vec<(Severity, String)>,
+    /// Outputs without a value, and why.
+    pub outputs_failed: Vec<(String, Cause)>,
     outstanding: Vec<CommandId>,
 }
 
@@ -158,6 +160,9 @@ impl DeviceRecord {
                 if let Some(record) = failed {
                     record.rescued = true;
                 }
+            }
+            EventKind::OutputFailed { output, cause, .. } => {
+                self.outputs_failed.push((output.clone(), cause.clone()));
             }
             EventKind::DeviceEnded { end, .. } => self.end = Some(end.clone()),
             EventKind::BagSealed { sha256, .. } => self.bag_sha256 = Some(sha256.clone()),

@@ -12,6 +12,7 @@ use crate::model::device::Device;
 use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
 use crate::model::row::{Row, RowKind};
+use crate::model::state::DeviceRecord;
 use crate::text::json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -96,12 +97,21 @@ pub fn write(view: &View<'_>) -> Result<(), ReportError> {
         row.name = Some(device.name.clone());
         row.data = Some(outcome.state.into());
         row.extra.insert("reason".into(), json!(outcome.reason));
+        let record = view.state.device(device.id);
+        if let Some((_, Some(reason))) = record.and_then(DeviceRecord::state) {
+            row.extra.extend(reason.cause.spot(view.source));
+        }
         put(
             &mut results,
             &line(view, device, None, &outcome.ended, &row),
         )?;
         for (name, value) in outcome.outputs {
             let mut row = Row::new(RowKind::Output);
+            let mut failed = record.iter().flat_map(|record| &record.outputs_failed);
+            if let Some((_, cause)) = failed.find(|(output, _)| *output == name) {
+                row.extra.extend(cause.spot(view.source));
+                row.cause = Some(cause.clone());
+            }
             row.name = Some(name.into());
             row.data = match value {
                 // It has no value: a step that it is made of did not come to its result.

@@ -12,7 +12,7 @@ use crate::model::event::{DeviceEnd, EventKind, OnError, Stop};
 use crate::model::outcome::{Cause, Outcome};
 use crate::plan::scope;
 use crate::playbook::{Place, Step};
-use crate::template::Scope;
+use crate::template::{Scope, Template};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,9 +38,7 @@ impl Visit {
             Ok(scope) => scope,
             Err(error) => {
                 return DeviceEnd::Failed {
-                    cause: Cause::Template {
-                        message: error.message,
-                    },
+                    cause: error.into(),
                 };
             }
         };
@@ -93,13 +91,36 @@ impl Visit {
             return end;
         }
         for (name, template) in &playbook.outputs {
-            // An output over a step that did not come to its result has no value; that is no failure.
-            self.outputs.insert(
-                name.text.clone(),
-                template.json(&scope).unwrap_or(Value::Null),
-            );
+            self.output(&name.text, template, &scope).await;
         }
         DeviceEnd::Walked
+    }
+
+    /// Keeps an output. One over a step that did not come to its result has no value; that is no failure.
+    async fn output(&mut self, name: &str, template: &Template, scope: &Scope) {
+        let value = match template.json(scope) {
+            Ok(value) => value,
+            Err(error) => {
+                let came = |root: &String| {
+                    let status = scope
+                        .get(root)
+                        .and_then(|value| value.get_attr("status").ok());
+                    status.is_none_or(|status| {
+                        status.is_undefined() || status.as_str() == Some(Outcome::Done.word())
+                    })
+                };
+                if template.roots().iter().all(came) {
+                    let event = EventKind::OutputFailed {
+                        device: self.device.id,
+                        output: name.to_owned(),
+                        cause: error.into(),
+                    };
+                    self.link.note(event).await;
+                }
+                Value::Null
+            }
+        };
+        self.outputs.insert(name.to_owned(), value);
     }
 
     /// Takes note of what became of the failures of a block.
@@ -167,7 +188,7 @@ impl Visit {
         scope: &mut Scope,
     ) -> Result<(), Cause> {
         end.publish(step, scope);
-        let entry = end.entry(step);
+        let entry = end.entry(step, &self.job.plan.playbook.source);
         let file = end.file(&entry);
         let (bag, id) = (self.link.bag()?, step.id.clone());
         self.link

@@ -5,7 +5,7 @@
 use super::diagnostic::{Diagnostic, Severity};
 use super::escape::{Escaped, is_deceptive};
 use super::source::{Source, Span};
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Message, Renderer, Snippet, Title};
 use std::fmt::Write;
 
 /// How it should look.
@@ -32,12 +32,7 @@ const LONGEST: usize = 400;
 
 /// One block for each diagnostic, with an empty line between them and a line end at the end.
 pub fn render(diagnostics: &[Diagnostic], source: &Source, style: Style) -> String {
-    let renderer = if style.color {
-        Renderer::styled()
-    } else {
-        Renderer::plain()
-    };
-    let renderer = renderer.term_width(style.width);
+    let renderer = renderer(style);
     let mut text = String::new();
     for diagnostic in diagnostics.iter().take(MOST) {
         if !text.is_empty() {
@@ -60,26 +55,62 @@ fn shown(text: &str) -> String {
     }
 }
 
-fn block(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> String {
-    let level = match diagnostic.severity {
+/// What went wrong in a run, drawn where the playbook says it, with notes below.
+pub fn point(
+    severity: Severity,
+    message: &str,
+    span: Span,
+    notes: &[String],
+    source: &Source,
+    style: Style,
+) -> String {
+    let title = level(severity).primary_title(shown(message));
+    let notes = notes.iter().map(|note| Level::NOTE.message(shown(note)));
+    drawn(title, span, notes, source, &renderer(style)) + "\n"
+}
+
+fn renderer(style: Style) -> Renderer {
+    let renderer = if style.color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    renderer.term_width(style.width)
+}
+
+const fn level(severity: Severity) -> Level<'static> {
+    match severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
-    };
+    }
+}
+
+fn block(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> String {
+    let title = level(diagnostic.severity)
+        .primary_title(shown(&diagnostic.message))
+        .id(diagnostic.code.slug());
+    let help = diagnostic.help.iter();
+    let help = help.map(|help| Level::HELP.message(shown(help)));
+    drawn(title, diagnostic.span, help, source, renderer)
+}
+
+/// A title, the line with a caret, and what is to be said below it.
+fn drawn<'a>(
+    title: Title<'a>,
+    span: Span,
+    below: impl Iterator<Item = Message<'a>>,
+    source: &Source,
+    renderer: &Renderer,
+) -> String {
     // Only the line itself is handed over: searching a large file once per message adds up.
-    let line = source.line_at(diagnostic.span.start);
-    let (text, within) = harmless(source, line, diagnostic.span);
+    let line = source.line_at(span.start);
+    let (text, within) = harmless(source, line, span);
     let snippet = Snippet::source(text)
         .line_start(source.place(line.start).line)
         .path(shown(&source.name))
         .annotation(AnnotationKind::Primary.span(within.range()));
-    let group = level
-        .primary_title(shown(&diagnostic.message))
-        .id(diagnostic.code.slug())
-        .element(snippet);
-    let group = match &diagnostic.help {
-        Some(help) => group.element(Level::HELP.message(shown(help))),
-        None => group,
-    };
+    let group = title.element(snippet);
+    let group = below.fold(group, Group::element);
     renderer.render(&[group])
 }
 
