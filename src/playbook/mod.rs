@@ -16,6 +16,7 @@ pub mod settings;
 mod steps;
 pub mod syntax;
 mod targets;
+pub mod vars;
 
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
@@ -34,6 +35,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::Settings;
 use std::sync::Arc;
+use vars::Vars;
 
 /// A checked playbook; every part knows its place in the source.
 #[derive(Debug, Clone, JsonSchema)]
@@ -110,6 +112,10 @@ pub struct Step {
     pub register: Option<String>,
     #[schemars(skip)]
     pub register_span: Span,
+    /// Values derived for this step alone, for each element again: `vars.NAME`, which hides a variable of
+    /// the playbook. On a block they hold for its steps.
+    #[schemars(with = "Option<Named<Data>>")]
+    pub vars: Vars,
     /// Words by which a run chooses steps, with --tags and --skip-tags.
     #[schemars(with = "Option<Vec<String>>")]
     pub tags: Vec<String>,
@@ -133,6 +139,10 @@ pub struct Block {
     pub place: Place,
     /// Its steps are skipped where this does not hold.
     pub when: Option<Expr>,
+    /// Those that its condition looks at, its own and those around it.
+    pub when_vars: Vars,
+    /// Its own; they have gone over to its steps.
+    pub vars: Vars,
     pub has_rescue: bool,
 }
 

@@ -6,6 +6,7 @@ use super::check::MAX_STEPS;
 use super::modifier::{ForEach, Retry};
 use super::settings::Defaults;
 use super::syntax::{is_identifier, not_built};
+use super::vars::Vars;
 use super::{Block, Part, Place, Step};
 use crate::model::device::Os;
 use crate::model::effect::Effect;
@@ -69,6 +70,7 @@ struct Around {
     /// None means all.
     os: Vec<Os>,
     tags: Vec<String>,
+    vars: Vars,
 }
 
 /// Reads `steps` and `always`, in the order in which they run.
@@ -79,6 +81,7 @@ pub(super) fn read(fields: &mut Fields<'_, '_>, defaults: &Defaults) -> (Vec<Ste
         defaults: defaults.clone(),
         os: Vec::new(),
         tags: Vec::new(),
+        vars: Vars::default(),
     };
     if fields.has("steps") {
         list(fields, "steps", &around(Part::Main), &mut out);
@@ -127,7 +130,7 @@ fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Around, out: &m
 /// Reads a block; its steps follow each other in the playbook's list.
 fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
     let mut fields = Fields::new(node, "the block", all).hints(STEP_HINTS);
-    not_built(&mut fields, &["vars", "no_log", "verify", "undo"]);
+    not_built(&mut fields, &["no_log", "verify", "undo"]);
     let _: Option<String> = fields.optional("name");
     for key in ["id", "for_each", "register", "retry", "timeout"] {
         if fields.take(key).is_some() {
@@ -154,11 +157,15 @@ fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
     let mut inner = around.clone();
     inner.os = systems(&mut fields, around);
     inner.tags.extend(fields.or("tags", Vec::new()));
+    let vars = Vars::read(&mut fields);
+    inner.vars = around.vars.and(&vars);
     inner.defaults.on_error = fields.or("on_error", around.defaults.on_error);
     inner.place.block = Some(out.blocks.len());
     out.blocks.push(Block {
         place: around.place,
+        when_vars: inner.vars.for_condition(when.as_ref()),
         when,
+        vars,
         has_rescue: fields.has("rescue"),
     });
     for (key, part) in [
@@ -200,7 +207,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
         return None;
     }
     let mut fields = Fields::new(node, "the step", all).hints(STEP_HINTS);
-    not_built(&mut fields, &["vars", "no_log", "verify", "undo"]);
+    not_built(&mut fields, &["no_log", "verify", "undo"]);
     for key in ["rescue", "always"] {
         if fields.take(key).is_some() {
             let span = fields.key_span(key);
@@ -221,6 +228,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
     let when: Option<Expr> = fields.optional("when");
     let os = systems(&mut fields, around);
     let tags = [around.tags.clone(), fields.or("tags", Vec::new())].concat();
+    let vars = Vars::read(&mut fields);
     let for_each = fields
         .take("for_each")
         .and_then(|node| for_each(node, fields.diagnostics()));
@@ -239,7 +247,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
     let label = name.unwrap_or_else(|| kind.spec().summary.to_owned());
     // Ids that an author did not choose are made distinct later.
     let id = id.unwrap_or_else(|| StepId(slug(&label)));
-    Some(Step {
+    let mut step = Step {
         id,
         label,
         span: key.span,
@@ -251,11 +259,14 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
         for_each,
         register,
         register_span,
+        vars: Vars::default(),
         tags,
         retry,
         timeout,
         on_error,
-    })
+    };
+    step.take_vars(&around.vars, &vars);
+    Some(step)
 }
 
 /// What must not run twice cannot be tried until something holds.

@@ -219,9 +219,9 @@ const fn rank(outcome: &Outcome) -> u8 {
 }
 
 async fn guarded(link: &mut Link, device: &Device, step: &Step, scope: &Scope) -> StepEnd {
-    match step.when.as_ref().map_or(Ok(true), |when| when.test(scope)) {
-        Ok(true) => attempts(link, device, step, scope).await,
-        Ok(false) => StepEnd::skipped(step, Cause::WhenFalse),
+    match step.enter(scope) {
+        Ok(Some(scope)) => attempts(link, device, step, &scope).await,
+        Ok(None) => StepEnd::skipped(step, Cause::WhenFalse),
         Err(error) => StepEnd::failed(step, error),
     }
 }

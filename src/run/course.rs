@@ -6,7 +6,7 @@
 use crate::model::event::OnError;
 use crate::model::id::StepId;
 use crate::model::outcome::{Cause, Outcome};
-use crate::playbook::{Part, Place, Playbook, Step};
+use crate::playbook::{Block, Part, Place, Playbook, Step};
 use crate::template::{Scope, TemplateError};
 
 pub(super) struct Course<'p> {
@@ -113,8 +113,13 @@ impl<'p> Course<'p> {
         if let Some(open) = self.blocks[block].open {
             return Ok(open);
         }
-        let when = self.playbook.blocks[block].when.as_ref();
-        let holds = when.map_or(Ok(true), |when| when.test(scope));
+        let Block {
+            when, when_vars, ..
+        } = &self.playbook.blocks[block];
+        let holds = match when {
+            Some(when) => when_vars.enter(scope).and_then(|scope| when.test(&scope)),
+            None => Ok(true),
+        };
         let track = &mut self.blocks[block];
         track.open = Some(*holds.as_ref().unwrap_or(&true));
         if holds.is_err() {
