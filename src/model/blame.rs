@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 
 impl Cause {
     /// The expression or template that failed, in the playbook that was run.
-    pub const fn at(&self) -> Option<Span> {
+    pub fn at(&self) -> Option<Span> {
         match self {
             Self::AssertFailed { at, .. }
             | Self::Template { at, .. }
             | Self::UntilFalse { at, .. } => *at,
+            Self::Disproved { cause, .. } => cause.at(),
             _ => None,
         }
     }

@@ -217,6 +217,16 @@ pub enum Cause {
         step: String,
     },
 
+    /// What should prove the step did not hold.
+    Disproved {
+        step: String,
+        cause: Box<Cause>,
+    },
+    /// The step that it should prove was skipped.
+    NothingToProve {
+        step: String,
+    },
+
     /// The command line chose other steps.
     LeftOut {
         by: String,
@@ -260,6 +270,7 @@ impl Cause {
             | Self::AssertFailed { .. }
             | Self::Locked { .. }
             | Self::Disk { .. }
+            | Self::Disproved { .. }
             | Self::Missing { .. } => Reached::Yes,
             Self::Unconnected { .. }
             | Self::Tls { .. }
@@ -281,6 +292,7 @@ impl Cause {
             | Self::WhenFalse
             | Self::EarlierFailure { .. }
             | Self::LeftOut { .. }
+            | Self::NothingToProve { .. }
             | Self::NothingToRescue
             | Self::AlwaysOver { .. }
             | Self::Journal
@@ -421,6 +433,10 @@ impl Cause {
             Self::Missing { what } => format!("not there: {what}"),
             Self::Locked { what } => format!("locked: {what}"),
             Self::EarlierFailure { step } => format!("not run, because `{step}` failed"),
+            Self::Disproved { step, cause } => {
+                format!("its proof `{step}` failed: {}", cause.summary())
+            }
+            Self::NothingToProve { step } => format!("nothing to prove: `{step}` was skipped"),
             Self::LeftOut { by } => format!("left out by {}", Escaped(by)),
             Self::NothingToRescue => "nothing to rescue".into(),
             Self::AlwaysOver { seconds } => {

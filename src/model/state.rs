@@ -47,6 +47,8 @@ pub struct StepRecord {
     pub on_error: OnError,
     /// Its failure does not count, as `rescue` made it good.
     pub rescued: bool,
+    /// All that should prove it held.
+    pub verified: bool,
 }
 
 impl RunState {
@@ -154,11 +156,23 @@ impl DeviceRecord {
                 attempts: *attempts,
                 on_error: *on_error,
                 rescued: false,
+                verified: false,
             }),
             EventKind::StepRescued { step, .. } => {
                 let failed = self.steps.iter_mut().rfind(|record| record.step == *step);
                 if let Some(record) = failed {
                     record.rescued = true;
+                }
+            }
+            EventKind::StepVerified { step, disproof, .. } => {
+                let done = |record: &&mut StepRecord| {
+                    record.step == *step && record.outcome == Outcome::Done
+                };
+                if let Some(record) = self.steps.iter_mut().rfind(done) {
+                    record.verified = disproof.is_none();
+                    if let Some(cause) = disproof.clone() {
+                        record.outcome = Outcome::Failed { cause };
+                    }
                 }
             }
             EventKind::OutputFailed { output, cause, .. } => {

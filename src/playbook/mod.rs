@@ -9,6 +9,7 @@ pub mod explain;
 pub mod input;
 mod lint;
 pub mod modifier;
+mod proof;
 pub mod references;
 pub mod rollout;
 pub mod schema;
@@ -129,6 +130,12 @@ pub struct Step {
     /// only records it, `stop_run` starts no further device. As in `defaults` unless given.
     #[schemars(with = "Option<Word<OnError>>")]
     pub on_error: OnError,
+    /// The steps of its `verify` come next.
+    #[schemars(skip)]
+    pub has_proof: bool,
+    /// What is said beside its action and not built.
+    #[schemars(skip)]
+    pub not_built: Vec<Diagnostic>,
 }
 
 /// Steps that stand together, with what runs when one of them failed, and what runs in any case.
@@ -144,6 +151,8 @@ pub struct Block {
     /// Its own; they have gone over to its steps.
     pub vars: Vars,
     pub has_rescue: bool,
+    /// It is no block that anybody wrote, but holds what proves this step; an index into the steps.
+    pub proves: Option<usize>,
 }
 
 /// Where a step or a block stands.
@@ -164,6 +173,8 @@ pub enum Part {
     Rescue,
     /// It runs last, whatever came of the others.
     Always,
+    /// It proves the step before it.
+    Verify,
 }
 
 impl Part {
@@ -173,6 +184,13 @@ impl Part {
 }
 
 impl Step {
+    /// What of it this version understands and does not carry out, with places.
+    pub fn not_built(&self) -> Vec<Diagnostic> {
+        let mut all = self.kind.not_built(self.span);
+        all.extend_from_slice(&self.not_built);
+        all
+    }
+
     /// Whether it runs on this system at all: the author wants it there, and its sensors know how.
     pub fn is_for(&self, os: Os) -> bool {
         (self.os.is_empty() || self.os.contains(&os))
@@ -185,7 +203,7 @@ impl Playbook {
     /// out refuses it for these. What its selectors ask for is in `targets.not_built`.
     pub fn not_built(&self) -> Vec<Diagnostic> {
         let steps = self.steps.iter();
-        let steps = steps.flat_map(|step| step.kind.not_built(step.span));
+        let steps = steps.flat_map(Step::not_built);
         self.settings
             .not_built
             .iter()

@@ -7,7 +7,7 @@ use super::modifier::{ForEach, Retry};
 use super::settings::Defaults;
 use super::syntax::{is_identifier, not_built};
 use super::vars::Vars;
-use super::{Block, Part, Place, Step};
+use super::{Block, Part, Place, Step, proof};
 use crate::model::device::Os;
 use crate::model::effect::Effect;
 use crate::model::id::StepId;
@@ -57,20 +57,20 @@ const FOREIGN_ACTIONS: [&str; 4] = ["run", "command", "shell", "uses"];
 
 /// What has been read so far.
 #[derive(Default)]
-struct Out {
-    steps: Vec<Step>,
-    blocks: Vec<Block>,
+pub(super) struct Out {
+    pub(super) steps: Vec<Step>,
+    pub(super) blocks: Vec<Block>,
 }
 
 /// What steps get from where they stand.
 #[derive(Clone)]
-struct Around {
-    place: Place,
-    defaults: Defaults,
+pub(super) struct Around {
+    pub(super) place: Place,
+    pub(super) defaults: Defaults,
     /// None means all.
-    os: Vec<Os>,
-    tags: Vec<String>,
-    vars: Vars,
+    pub(super) os: Vec<Os>,
+    pub(super) tags: Vec<String>,
+    pub(super) vars: Vars,
 }
 
 /// Reads `steps` and `always`, in the order in which they run.
@@ -96,7 +96,7 @@ pub(super) fn read(fields: &mut Fields<'_, '_>, defaults: &Defaults) -> (Vec<Ste
 }
 
 /// Reads a list of steps that may be missing, but not empty.
-fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Around, out: &mut Out) {
+pub(super) fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Around, out: &mut Out) {
     let Some(node) = fields.take(key) else {
         return;
     };
@@ -115,7 +115,7 @@ fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Around, out: &m
                 if item.as_map().is_some_and(|map| map.iter().any(is_block)) {
                     block(item, around, all, out);
                 } else {
-                    out.steps.extend(step(item, around, all));
+                    step(item, around, all, out);
                 }
             }
         }
@@ -129,10 +129,13 @@ fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Around, out: &m
 
 /// Reads a block; its steps follow each other in the playbook's list.
 fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
+    proof::no_block(node, around, all);
     let mut fields = Fields::new(node, "the block", all).hints(STEP_HINTS);
-    not_built(&mut fields, &["no_log", "verify", "undo"]);
+    not_built(&mut fields, &["no_log"]);
     let _: Option<String> = fields.optional("name");
-    for key in ["id", "for_each", "register", "retry", "timeout"] {
+    for key in [
+        "id", "for_each", "register", "retry", "timeout", "verify", "undo",
+    ] {
         if fields.take(key).is_some() {
             let span = fields.key_span(key);
             let message = format!("`{key}` belongs to one step, and this is a block of them");
@@ -167,6 +170,7 @@ fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
         when,
         vars,
         has_rescue: fields.has("rescue"),
+        proves: None,
     });
     for (key, part) in [
         ("block", Part::Main),
@@ -200,14 +204,14 @@ fn systems(fields: &mut Fields<'_, '_>, around: &Around) -> Vec<Os> {
     both
 }
 
-fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
+fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
     if node.as_map().is_none() {
         let message = format!("a step is a map with one action, found {}", node.describe());
         all.error(Code::WrongType, node.span, message);
-        return None;
+        return;
     }
     let mut fields = Fields::new(node, "the step", all).hints(STEP_HINTS);
-    not_built(&mut fields, &["no_log", "verify", "undo"]);
+    not_built(&mut fields, &["no_log", "undo"]);
     for key in ["rescue", "always"] {
         if fields.take(key).is_some() {
             let span = fields.key_span(key);
@@ -237,9 +241,21 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
     let retry = fields.or("retry", defaults.retry.clone());
     let timeout = fields.or("timeout", defaults.timeout.clone());
     let on_error = fields.or("on_error", defaults.on_error);
+    proof::refuse_beside(&mut fields, around);
+    let proof = fields.take("verify");
     let action = action(&mut fields);
     fields.finish();
-    let (key, mut kind) = action?;
+    let inner = Around {
+        os: os.clone(),
+        tags: tags.clone(),
+        vars: around.vars.and(&vars),
+        ..around.clone()
+    };
+    let Some((key, mut kind)) = action else {
+        // What stands there has its mistakes all the same.
+        proof::read(proof, &inner, all, &mut Out::default());
+        return;
+    };
     if let StepKind::GetFile(step) = &mut kind {
         step.max_size = step.max_size.take().or_else(|| defaults.max_size.clone());
     }
@@ -264,9 +280,15 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
         retry,
         timeout,
         on_error,
+        has_proof: proof.is_some(),
+        not_built: Vec::new(),
     };
+    proof::reads_only(&step, all);
     step.take_vars(&around.vars, &vars);
-    Some(step)
+    let at = out.steps.len();
+    out.steps.push(step);
+    let not_built = proof::read(proof, &inner, all, out);
+    out.steps[at].not_built.extend(not_built);
 }
 
 /// What must not run twice cannot be tried until something holds.

@@ -65,6 +65,14 @@ struct OutcomeFile {
     state: String,
     reason: Option<String>,
     outputs: Map<String, Value>,
+    steps: Vec<StepOutcome>,
+}
+
+#[derive(Deserialize)]
+struct StepOutcome {
+    step_id: String,
+    /// Only where there is something that should prove it.
+    verified: Option<bool>,
 }
 
 /// Writes both files, one device at a time.
@@ -80,11 +88,18 @@ pub fn write(view: &View<'_>) -> Result<(), ReportError> {
             continue;
         };
         let data = view.dir.path().join(bag).join("data");
+        let outcome: OutcomeFile = read(&data.join("outcome.json"))?;
         let mut steps = files(&data.join("steps"))?;
         steps.sort();
         for path in steps {
-            let step: StepFile = read(&path)?;
-            for row in &step.rows {
+            let mut step: StepFile = read(&path)?;
+            let is_it = |one: &&StepOutcome| one.step_id == step.end.step_id;
+            let verified = outcome.steps.iter().find(is_it);
+            let verified = verified.and_then(|one| one.verified);
+            for row in &mut step.rows {
+                if let Some(verified) = verified {
+                    row.extra.insert("verified".into(), verified.into());
+                }
                 let line = line(view, device, Some(&step.end.step_id), &step.end.ended, row);
                 put(&mut results, &line)?;
                 if row.kind == RowKind::Finding {
@@ -92,7 +107,6 @@ pub fn write(view: &View<'_>) -> Result<(), ReportError> {
                 }
             }
         }
-        let outcome: OutcomeFile = read(&data.join("outcome.json"))?;
         let mut row = Row::new(RowKind::Device);
         row.name = Some(device.name.clone());
         row.data = Some(outcome.state.into());
