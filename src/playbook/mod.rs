@@ -17,6 +17,7 @@ pub mod settings;
 mod steps;
 pub mod syntax;
 mod targets;
+mod undo;
 pub mod vars;
 
 use crate::model::device::Os;
@@ -133,6 +134,9 @@ pub struct Step {
     /// The steps of its `verify` come next.
     #[schemars(skip)]
     pub has_proof: bool,
+    /// What takes it back; no run does that.
+    #[schemars(skip)]
+    pub undo: Vec<Step>,
     /// What is said beside its action and not built.
     #[schemars(skip)]
     pub not_built: Vec<Diagnostic>,

@@ -68,6 +68,7 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
         }
         begun = begun.max(within);
         walk.step(step);
+        walk.undo(step);
     }
     for (_, template) in &playbook.outputs {
         walk.references(template.references());
@@ -145,6 +146,18 @@ impl<'p> Walk<'p, '_> {
         if let Some(name) = &step.register {
             self.results.insert(name, step.kind.spec());
         }
+    }
+
+    /// What takes a step back sees its result; nothing else sees theirs.
+    fn undo(&mut self, step: &'p Step) {
+        if step.undo.is_empty() {
+            return;
+        }
+        let before = (self.vars.clone(), self.results.clone());
+        for step in &step.undo {
+            self.step(step);
+        }
+        (self.vars, self.results) = before;
     }
 
     /// `until` sees the result of the step that it belongs to, under the name of that and as `result`.

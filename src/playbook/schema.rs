@@ -55,6 +55,10 @@ pub(super) fn with_block(schema: &mut Schema) {
                 "always",
                 "What runs last in the block, whatever came of the others.",
             ),
+            (
+                "undo",
+                "The steps that take this one back. They are checked, and no run does them.",
+            ),
         ] {
             keys.insert(key.into(), list(what));
         }
@@ -218,7 +222,7 @@ mod tests {
         // Steps of a block are steps.
         let has = |key| at["properties"].get(key).is_some();
         let nested: &[&str] = match (has("block"), has("recheck")) {
-            (true, _) => &["block", "rescue", "always"],
+            (true, _) => &["block", "rescue", "always", "undo"],
             (_, true) => &["steps"],
             _ => &[],
         };

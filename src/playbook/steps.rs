@@ -7,7 +7,7 @@ use super::modifier::{ForEach, Retry};
 use super::settings::Defaults;
 use super::syntax::{is_identifier, not_built};
 use super::vars::Vars;
-use super::{Block, Part, Place, Step, proof};
+use super::{Block, Part, Place, Step, proof, undo};
 use crate::model::device::Os;
 use crate::model::effect::Effect;
 use crate::model::id::StepId;
@@ -211,7 +211,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
         return;
     }
     let mut fields = Fields::new(node, "the step", all).hints(STEP_HINTS);
-    not_built(&mut fields, &["no_log", "undo"]);
+    not_built(&mut fields, &["no_log"]);
     for key in ["rescue", "always"] {
         if fields.take(key).is_some() {
             let span = fields.key_span(key);
@@ -243,14 +243,15 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
     let on_error = fields.or("on_error", defaults.on_error);
     proof::refuse_beside(&mut fields, around);
     let proof = fields.take("verify");
-    let action = action(&mut fields);
-    fields.finish();
     let inner = Around {
         os: os.clone(),
         tags: tags.clone(),
         vars: around.vars.and(&vars),
         ..around.clone()
     };
+    let undo = undo::read(&mut fields, &inner);
+    let action = action(&mut fields);
+    fields.finish();
     let Some((key, mut kind)) = action else {
         // What stands there has its mistakes all the same.
         proof::read(proof, &inner, all, &mut Out::default());
@@ -281,6 +282,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
         timeout,
         on_error,
         has_proof: proof.is_some(),
+        undo,
         not_built: Vec::new(),
     };
     proof::reads_only(&step, all);

@@ -204,7 +204,7 @@ impl<'s> Known<'s> {
 
 /// Where variables of steps and blocks are declared, with their names.
 pub(super) fn declared(playbook: &Playbook) -> BTreeSet<(Span, &str)> {
-    let steps = playbook.steps.iter().map(|step| &step.vars);
+    let steps = playbook.written().map(|step| &step.vars);
     let blocks = playbook.blocks.iter().map(|block| &block.vars);
     let all = steps.chain(blocks).flat_map(Vars::as_slice);
     all.map(|(key, _)| (key.span, key.text.as_str())).collect()

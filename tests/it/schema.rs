@@ -102,6 +102,7 @@ const SOUND: &[&str] = &[
     "steps: [{get_file: a, tags: [a, 2024]}, {block: [wait: 1s], tags: b}]",
     "steps: [{get_file: '{{ vars.p }}', vars: {p: a}}, {block: [wait: '{{ vars.t }}'], vars: {t: 1s}}]",
     "steps: [{get_file: a, verify: [{assert: true}, {get_file: b}]}, {get_file: c, verify: {steps: [assert: true], hold: 10m, recheck: 1d}}]",
+    "steps: [{get_file: a, undo: [{get_file: b}, {wait: 1s}]}]",
     "steps: [{get_file: a, name: 5, on_error: stop_run, register: r}]",
     "steps: [get_file: a]\nrun: {max_sessions: 90}\ntargets: {ids: [1, 2], names: 'WS-*', os: windows}",
     "steps: [get_file: a]\ndefaults: {timeout: 5m, max_size: 1GiB, retry: {attempts: 2}, on_error: continue}",
@@ -155,6 +156,7 @@ const UNSOUND: &[(&str, &str)] = &[
     ("steps: [wait: 5]", "bad-value"),
     ("steps: [{wait: 5s, vars: [a]}]", "wrong-type"),
     ("steps: [{wait: 5s, verify: []}]", "bad-value"),
+    ("steps: [{wait: 5s, undo: []}]", "bad-value"),
     ("steps: [{wait: 5s, verify: {hold: 5m}}]", "missing-key"),
     (
         "steps: [{wait: 5s, verify: {steps: [wait: 1s], hold: 5}}]",

@@ -8,7 +8,7 @@ use crate::text::diagnostic::{Code, Diagnostics};
 use serde_json::Value;
 
 pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
-    for step in &playbook.steps {
+    for step in playbook.written() {
         let others = step.kind.arguments().others;
         for reference in others.into_iter().chain(step.timeout.references()) {
             if let Some(wanted) = &reference.wanted {

@@ -30,7 +30,7 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
         return;
     }
     let mut names = Names::of(playbook);
-    for step in &playbook.steps {
+    for step in playbook.written() {
         names.item = names.of_item(step);
         let outer = names.enter(step);
         if let StepKind::Exec(exec) = &step.kind
