@@ -330,6 +330,7 @@ pub(super) fn report(carried: &Carried) -> Result<Reported<'_>, Failure> {
         dir,
         run_id,
         playbook: &plan.playbook.name,
+        source: &plan.playbook.source,
         devices,
         state,
         simulated: plan.backend.simulated,
@@ -363,6 +364,7 @@ fn conclude(
     }
     Output::result(&draw(&Ending {
         playbook: view.playbook,
+        source: view.source,
         simulated: view.simulated,
         run_dir: &view.dir.path().display().to_string(),
         devices: &view.devices,

@@ -191,6 +191,18 @@ pub enum EventKind {
         device: DeviceId,
         step: StepId,
     },
+    /// The steps that prove a step have run: it is proved unless there is a cause.
+    StepVerified {
+        device: DeviceId,
+        step: StepId,
+        disproof: Option<Cause>,
+    },
+    /// An output has no value, although the steps that it is made of came to their results.
+    OutputFailed {
+        device: DeviceId,
+        output: String,
+        cause: Cause,
+    },
     DeviceEnded {
         device: DeviceId,
         end: DeviceEnd,
@@ -247,6 +259,8 @@ impl EventKind {
             | Self::StepRetried { device, .. }
             | Self::StepFinished { device, .. }
             | Self::StepRescued { device, .. }
+            | Self::StepVerified { device, .. }
+            | Self::OutputFailed { device, .. }
             | Self::DeviceEnded { device, .. }
             | Self::BagSealed { device, .. }
             | Self::BagPublished { device, .. } => Some(*device),

@@ -2,6 +2,7 @@
 //!
 //! No async, no files, no HTTP, no command line.
 
+pub mod blame;
 pub mod command;
 pub mod device;
 pub mod effect;

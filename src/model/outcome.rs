@@ -8,6 +8,7 @@ use super::endpoint_code::known;
 pub use super::endpoint_code::{LOCKED, NOT_FOUND};
 use super::remote::RemoteText;
 use crate::text::escape::Escaped;
+use crate::text::source::Span;
 use crate::text::words::Count;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -187,12 +188,19 @@ pub enum Cause {
     /// `retry.until` did not hold, however often the step was tried.
     UntilFalse {
         attempts: u32,
+        /// Where it stands in the playbook.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Span>,
     },
     AssertFailed {
         message: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Span>,
     },
     Template {
         message: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Span>,
     },
     OtherOs {
         os: String,
@@ -206,6 +214,16 @@ pub enum Cause {
     },
     /// An earlier step failed with `on_error: fail`.
     EarlierFailure {
+        step: String,
+    },
+
+    /// What should prove the step did not hold.
+    Disproved {
+        step: String,
+        cause: Box<Cause>,
+    },
+    /// The step that it should prove was skipped.
+    NothingToProve {
         step: String,
     },
 
@@ -252,6 +270,7 @@ impl Cause {
             | Self::AssertFailed { .. }
             | Self::Locked { .. }
             | Self::Disk { .. }
+            | Self::Disproved { .. }
             | Self::Missing { .. } => Reached::Yes,
             Self::Unconnected { .. }
             | Self::Tls { .. }
@@ -273,6 +292,7 @@ impl Cause {
             | Self::WhenFalse
             | Self::EarlierFailure { .. }
             | Self::LeftOut { .. }
+            | Self::NothingToProve { .. }
             | Self::NothingToRescue
             | Self::AlwaysOver { .. }
             | Self::Journal
@@ -400,19 +420,23 @@ impl Cause {
                 code: None,
                 expected,
             } => format!("no exit code was reported, expected {expected}"),
-            Self::UntilFalse { attempts } => {
+            Self::UntilFalse { attempts, .. } => {
                 format!(
                     "`until` does not hold after {}",
                     Count(u64::from(*attempts), "try")
                 )
             }
-            Self::AssertFailed { message } => format!("assertion failed: {}", Escaped(message)),
-            Self::Template { message } => format!("template: {}", Escaped(message)),
+            Self::AssertFailed { message, .. } => format!("assertion failed: {}", Escaped(message)),
+            Self::Template { message, .. } => format!("template: {}", Escaped(message)),
             Self::OtherOs { os } => format!("not for {os}"),
             Self::WhenFalse => "`when` is false".into(),
             Self::Missing { what } => format!("not there: {what}"),
             Self::Locked { what } => format!("locked: {what}"),
             Self::EarlierFailure { step } => format!("not run, because `{step}` failed"),
+            Self::Disproved { step, cause } => {
+                format!("its proof `{step}` failed: {}", cause.summary())
+            }
+            Self::NothingToProve { step } => format!("nothing to prove: `{step}` was skipped"),
             Self::LeftOut { by } => format!("left out by {}", Escaped(by)),
             Self::NothingToRescue => "nothing to rescue".into(),
             Self::AlwaysOver { seconds } => {

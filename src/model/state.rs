@@ -33,6 +33,8 @@ pub struct DeviceRecord {
     pub bytes: u64,
     pub left_behind: Vec<String>,
     pub findings: Vec<(Severity, String)>,
+    /// Outputs without a value, and why.
+    pub outputs_failed: Vec<(String, Cause)>,
     outstanding: Vec<CommandId>,
 }
 
@@ -45,6 +47,8 @@ pub struct StepRecord {
     pub on_error: OnError,
     /// Its failure does not count, as `rescue` made it good.
     pub rescued: bool,
+    /// All that should prove it held.
+    pub verified: bool,
 }
 
 impl RunState {
@@ -152,12 +156,27 @@ impl DeviceRecord {
                 attempts: *attempts,
                 on_error: *on_error,
                 rescued: false,
+                verified: false,
             }),
             EventKind::StepRescued { step, .. } => {
                 let failed = self.steps.iter_mut().rfind(|record| record.step == *step);
                 if let Some(record) = failed {
                     record.rescued = true;
                 }
+            }
+            EventKind::StepVerified { step, disproof, .. } => {
+                let done = |record: &&mut StepRecord| {
+                    record.step == *step && record.outcome == Outcome::Done
+                };
+                if let Some(record) = self.steps.iter_mut().rfind(done) {
+                    record.verified = disproof.is_none();
+                    if let Some(cause) = disproof.clone() {
+                        record.outcome = Outcome::Failed { cause };
+                    }
+                }
+            }
+            EventKind::OutputFailed { output, cause, .. } => {
+                self.outputs_failed.push((output.clone(), cause.clone()));
             }
             EventKind::DeviceEnded { end, .. } => self.end = Some(end.clone()),
             EventKind::BagSealed { sha256, .. } => self.bag_sha256 = Some(sha256.clone()),

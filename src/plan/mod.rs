@@ -14,6 +14,7 @@ use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
 use crate::playbook::chosen::Selection;
 use crate::playbook::references::is_known_before_session;
+use crate::playbook::vars::Known;
 use crate::playbook::{Playbook, Step};
 use crate::step::{Arguments, StepKind};
 use crate::template::{Template, TemplateError};
@@ -109,11 +110,12 @@ pub fn build(
         .iter()
         .map(|column| arguments[column.step].templates[column.nth].1)
         .collect();
+    let vars_known = vars_known(&plan.playbook);
     let rows: Result<_, _> = plan
         .devices
         .iter()
         .map(|planned| {
-            row(&plan, &templates, &planned.device).map_err(|error| PlanError {
+            row(&plan, &templates, vars_known, &planned.device).map_err(|error| PlanError {
                 device: planned.device.name.to_string(),
                 error,
             })
@@ -143,22 +145,13 @@ pub fn build(
 
 fn columns(playbook: &Playbook, left_out: &[Option<Cause>]) -> Vec<Column> {
     let mut columns = Vec::new();
-    // A derived value that needs a session makes everything that uses it wait for one too.
-    let late_vars = playbook
-        .vars
-        .iter()
-        .any(|(_, data)| !is_known_before_session(data.references()));
-    let sets = playbook
-        .steps
-        .iter()
-        .any(|step| matches!(step.kind, StepKind::Set(_)));
+    let vars_known = vars_known(playbook);
     for (index, step) in playbook.steps.iter().enumerate() {
+        let known = Known::of(step, vars_known);
         for (nth, (argument, template)) in step.kind.arguments().templates.iter().enumerate() {
-            let waits = (late_vars || sets) && template.roots().contains("vars");
             if left_out[index].is_none()
                 && !template.is_literal()
-                && is_known_before_session(template.references())
-                && !waits
+                && known.covers(template.references())
             {
                 columns.push(Column {
                     step: index,
@@ -171,18 +164,33 @@ fn columns(playbook: &Playbook, left_out: &[Option<Cause>]) -> Vec<Column> {
     columns
 }
 
+/// A derived value that needs a session makes everything that uses it wait for one too.
+fn vars_known(playbook: &Playbook) -> bool {
+    let mut vars = playbook.vars.iter();
+    let mut steps = playbook.steps.iter();
+    vars.all(|(_, data)| is_known_before_session(data.references()))
+        && !steps.any(|step| matches!(step.kind, StepKind::Set(_)))
+}
+
 fn row(
     plan: &Plan,
     templates: &[&Template],
+    vars_known: bool,
     device: &Device,
 ) -> Result<Vec<String>, TemplateError> {
     if templates.is_empty() {
         return Ok(Vec::new());
     }
     let scope = scope::for_device(plan, device, None, None)?;
-    templates
-        .iter()
-        .map(|template| template.render(&scope))
+    let columns = plan.columns.iter().zip(templates);
+    columns
+        .map(|(column, template)| {
+            let step = &plan.playbook.steps[column.step];
+            if step.vars.is_empty() {
+                return template.render(&scope);
+            }
+            template.render(&Known::of(step, vars_known).enter(&scope)?)
+        })
         .collect()
 }
 

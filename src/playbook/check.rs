@@ -1,6 +1,6 @@
 //! The gate: a document becomes a [`Playbook`] here, or every reason why it does not is told at once.
 
-use super::{Playbook, Step, lint, references, syntax};
+use super::{Playbook, Step, lint, references, syntax, undo};
 use crate::model::id::StepId;
 use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::text::source::{Source, Span};
@@ -64,28 +64,27 @@ fn expressions(source: &Source, all: &mut Diagnostics) -> bool {
 /// Ids are distinct: those that an author chose must be, the others are made so.
 fn ids(steps: &mut [Step], all: &mut Diagnostics) {
     let mut seen: HashMap<StepId, usize> = HashMap::new();
-    for step in steps.iter().filter(|step| step.id_span.is_some()) {
-        if seen.insert(step.id.clone(), 1).is_some() {
-            let span = step.id_span.unwrap_or(step.span);
-            all.error(
-                Code::DuplicateId,
-                span,
-                format!("another step has the id `{}`", step.id),
-            )
-            .help("give each step an id of its own");
+    let mut ids = undo::ids(steps);
+    for (id, chosen, _) in &ids {
+        if let Some(span) = *chosen
+            && seen.insert((**id).clone(), 1).is_some()
+        {
+            let message = format!("another step has the id `{id}`");
+            all.error(Code::DuplicateId, span, message)
+                .help("give each step an id of its own");
         }
     }
-    for step in steps.iter_mut().filter(|step| step.id_span.is_none()) {
-        let count = seen.entry(step.id.clone()).or_default();
+    for (id, ..) in ids.iter_mut().filter(|(_, chosen, _)| chosen.is_none()) {
+        let count = seen.entry((**id).clone()).or_default();
         *count += 1;
         if *count > 1 {
-            step.id = StepId(format!("{}-{count}", step.id));
+            **id = StepId(format!("{id}-{count}"));
         }
     }
 }
 
 fn permissions(playbook: &Playbook, all: &mut Diagnostics) {
-    for step in &playbook.steps {
+    for step in playbook.written() {
         let spec = step.kind.spec();
         for needed in spec.permissions {
             if playbook.permissions.contains(needed) {
@@ -118,7 +117,7 @@ fn sizes(playbook: &Playbook, all: &mut Diagnostics) {
             format!("a playbook has at most {MAX_STEPS} steps"),
         );
     }
-    for step in &playbook.steps {
+    for step in playbook.written() {
         for (name, template) in step.kind.arguments().templates {
             let fixed: usize = template.literal_parts().map(str::len).sum();
             if fixed > MAX_COMMAND {

@@ -1,10 +1,10 @@
 //! Which steps of a playbook a run carries out, where its command line names some of them.
 
-use super::{Part, Playbook, Step, references};
+use super::{Block, Part, Playbook, Step, references};
 use crate::model::id::StepId;
 use crate::model::outcome::Cause;
 use crate::step::StepKind;
-use crate::template::{Expr, Reference};
+use crate::template::Reference;
 use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::text::words::suggest;
 use serde::{Deserialize, Serialize};
@@ -97,8 +97,8 @@ impl Selection {
         for (step, cause) in playbook.steps.iter().zip(&left_out) {
             if cause.is_none() {
                 let within = playbook.chain(step.place).into_iter();
-                let blocks = within.filter_map(|place| playbook.blocks[place.block?].when.as_ref());
-                let conditions = blocks.flat_map(Expr::references);
+                let blocks = within.filter_map(|place| playbook.blocks.get(place.block?));
+                let conditions = blocks.flat_map(Block::references);
                 for reference in references::of_step(step).into_iter().chain(conditions) {
                     complain(reference, &gives, &mut all);
                 }

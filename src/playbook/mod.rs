@@ -9,6 +9,7 @@ pub mod explain;
 pub mod input;
 mod lint;
 pub mod modifier;
+mod proof;
 pub mod references;
 pub mod rollout;
 pub mod schema;
@@ -16,6 +17,8 @@ pub mod settings;
 mod steps;
 pub mod syntax;
 mod targets;
+mod undo;
+pub mod vars;
 
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
@@ -34,6 +37,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::Settings;
 use std::sync::Arc;
+use vars::Vars;
 
 /// A checked playbook; every part knows its place in the source.
 #[derive(Debug, Clone, JsonSchema)]
@@ -110,6 +114,10 @@ pub struct Step {
     pub register: Option<String>,
     #[schemars(skip)]
     pub register_span: Span,
+    /// Values derived for this step alone, for each element again: `vars.NAME`, which hides a variable of
+    /// the playbook. On a block they hold for its steps.
+    #[schemars(with = "Option<Named<Data>>")]
+    pub vars: Vars,
     /// Words by which a run chooses steps, with --tags and --skip-tags.
     #[schemars(with = "Option<Vec<String>>")]
     pub tags: Vec<String>,
@@ -123,6 +131,15 @@ pub struct Step {
     /// only records it, `stop_run` starts no further device. As in `defaults` unless given.
     #[schemars(with = "Option<Word<OnError>>")]
     pub on_error: OnError,
+    /// The steps of its `verify` come next.
+    #[schemars(skip)]
+    pub has_proof: bool,
+    /// What takes it back; no run does that.
+    #[schemars(skip)]
+    pub undo: Vec<Step>,
+    /// What is said beside its action and not built.
+    #[schemars(skip)]
+    pub not_built: Vec<Diagnostic>,
 }
 
 /// Steps that stand together, with what runs when one of them failed, and what runs in any case.
@@ -133,7 +150,13 @@ pub struct Block {
     pub place: Place,
     /// Its steps are skipped where this does not hold.
     pub when: Option<Expr>,
+    /// Those that its condition looks at, its own and those around it.
+    pub when_vars: Vars,
+    /// Its own; they have gone over to its steps.
+    pub vars: Vars,
     pub has_rescue: bool,
+    /// It is no block that anybody wrote, but holds what proves this step; an index into the steps.
+    pub proves: Option<usize>,
 }
 
 /// Where a step or a block stands.
@@ -154,6 +177,8 @@ pub enum Part {
     Rescue,
     /// It runs last, whatever came of the others.
     Always,
+    /// It proves the step before it.
+    Verify,
 }
 
 impl Part {
@@ -163,6 +188,13 @@ impl Part {
 }
 
 impl Step {
+    /// What of it this version understands and does not carry out, with places.
+    pub fn not_built(&self) -> Vec<Diagnostic> {
+        let mut all = self.kind.not_built(self.span);
+        all.extend_from_slice(&self.not_built);
+        all
+    }
+
     /// Whether it runs on this system at all: the author wants it there, and its sensors know how.
     pub fn is_for(&self, os: Os) -> bool {
         (self.os.is_empty() || self.os.contains(&os))
@@ -175,7 +207,7 @@ impl Playbook {
     /// out refuses it for these. What its selectors ask for is in `targets.not_built`.
     pub fn not_built(&self) -> Vec<Diagnostic> {
         let steps = self.steps.iter();
-        let steps = steps.flat_map(|step| step.kind.not_built(step.span));
+        let steps = steps.flat_map(Step::not_built);
         self.settings
             .not_built
             .iter()

@@ -1,12 +1,14 @@
 //! Who refers to what: every name in every template is one that exists at that point.
 
 use super::modifier::ForEach;
+use super::vars::{self, Vars};
 use super::{Playbook, Step};
 use crate::step::{Arguments, Spec, StepKind};
 use crate::template::{Data, Expr, Reference};
 use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::source::Span;
 use crate::text::words::{List, suggest};
+use crate::text::yaml::Key;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fields of `device` that are known as soon as the device is.
@@ -45,7 +47,9 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
             .collect(),
         item: None,
         row: &[],
+        local: &[],
         used: BTreeSet::new(),
+        used_local: BTreeSet::new(),
         all,
     };
     for (name, data) in &playbook.vars {
@@ -58,10 +62,13 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
         // A block's condition sees what was there before its first step.
         let within = step.place.block.map_or(0, |block| block + 1);
         for block in blocks.by_ref().take(within.saturating_sub(begun)) {
+            walk.local(&block.when_vars);
             walk.references(block.when.iter().flat_map(Expr::references));
+            walk.local = &[];
         }
         begun = begun.max(within);
         walk.step(step);
+        walk.undo(step);
     }
     for (_, template) in &playbook.outputs {
         walk.references(template.references());
@@ -83,11 +90,24 @@ struct Walk<'p, 'd> {
     item: Option<()>,
     /// Names that stand bare, as in `match`.
     row: &'static [&'static str],
+    /// Variables that this step alone sees.
+    local: &'p [(Key, Data)],
     used: BTreeSet<(String, String)>,
+    /// Where those of steps are declared that something looks at.
+    used_local: BTreeSet<Span>,
     all: &'d mut Diagnostics,
 }
 
 impl<'p> Walk<'p, '_> {
+    /// Looks at variables of a step, and lets what follows see them.
+    fn local(&mut self, vars: &'p Vars) {
+        for (data, seen) in vars.in_turn() {
+            self.local = seen;
+            self.references(data.references());
+        }
+        self.local = vars.as_slice();
+    }
+
     fn step(&mut self, step: &'p Step) {
         match &step.for_each {
             Some(ForEach::List(items)) => items
@@ -97,6 +117,7 @@ impl<'p> Walk<'p, '_> {
             None => {}
         }
         self.item = step.for_each.as_ref().map(|_| ());
+        self.local(&step.vars);
         self.references(step.when.iter().flat_map(Expr::references));
         self.references(step.timeout.references());
         let Arguments {
@@ -117,6 +138,7 @@ impl<'p> Walk<'p, '_> {
         self.row = &[];
         self.until(step);
         self.item = None;
+        self.local = &[];
         if let StepKind::Set(set) = &step.kind {
             self.vars
                 .extend(set.values.iter().map(|(name, _)| name.as_str()));
@@ -124,6 +146,18 @@ impl<'p> Walk<'p, '_> {
         if let Some(name) = &step.register {
             self.results.insert(name, step.kind.spec());
         }
+    }
+
+    /// What takes a step back sees its result; nothing else sees theirs.
+    fn undo(&mut self, step: &'p Step) {
+        if step.undo.is_empty() {
+            return;
+        }
+        let before = (self.vars.clone(), self.results.clone());
+        for step in &step.undo {
+            self.step(step);
+        }
+        (self.vars, self.results) = before;
     }
 
     /// `until` sees the result of the step that it belongs to, under the name of that and as `result`.
@@ -148,6 +182,14 @@ impl<'p> Walk<'p, '_> {
     fn reference(&mut self, reference: &Reference) {
         let root = reference.root();
         let field = reference.path.get(1).map(String::as_str);
+        if let Some((key, _)) = vars::find(self.local, reference) {
+            self.used_local.insert(key.span);
+            return;
+        }
+        if root == "vars" && field.is_none() {
+            let all = self.local.iter().map(|(key, _)| key.span);
+            self.used_local.extend(all);
+        }
         self.used
             .insert((root.to_owned(), field.unwrap_or_default().to_owned()));
         if self.row.contains(&root) || reference.guarded {
@@ -163,7 +205,7 @@ impl<'p> Walk<'p, '_> {
             "vars" => self.field(
                 reference,
                 field,
-                &self.vars.iter().copied().collect::<Vec<_>>(),
+                &self.variables(),
                 "declare it under `vars`, or set it in an earlier step",
             ),
             "device" => self.field(
@@ -185,6 +227,12 @@ impl<'p> Walk<'p, '_> {
             }
             _ => self.result(reference, root, field),
         }
+    }
+
+    /// The names of those that can be seen here.
+    fn variables(&self) -> Vec<&'p str> {
+        let local = self.local.iter().map(|(key, _)| key.text.as_str());
+        local.chain(self.vars.iter().copied()).collect()
     }
 
     fn result(&mut self, reference: &Reference, root: &str, field: Option<&str>) {
@@ -262,6 +310,14 @@ impl<'p> Walk<'p, '_> {
                 format!("the variable `{}` is never used", name.text),
             );
         }
+        for (span, name) in vars::declared(playbook) {
+            if !self.used_local.contains(&span) {
+                let message = format!("the variable `{name}` is never used");
+                self.all
+                    .warn(Code::UnusedVariable, span, message)
+                    .help("remove it, or use it");
+            }
+        }
         for step in &playbook.steps {
             if let Some(name) = &step.register
                 && !self.used.iter().any(|(root, _)| root == name)
@@ -286,8 +342,20 @@ impl<'p> Walk<'p, '_> {
     }
 }
 
-/// All that a step refers to.
+/// All that a step refers to outside of itself.
 pub(super) fn of_step(step: &Step) -> Vec<&Reference> {
+    let vars = step
+        .vars
+        .as_slice()
+        .iter()
+        .flat_map(|(_, data)| data.references());
+    let mut all: Vec<&Reference> = of_action(step).into_iter().chain(vars).collect();
+    all.retain(|reference| step.vars.get(reference).is_none());
+    all
+}
+
+/// All that a step refers to but for its variables and the result that it waits for.
+pub(super) fn of_action(step: &Step) -> Vec<&Reference> {
     let arguments = step.kind.arguments();
     let mut all: Vec<&Reference> = arguments.others;
     match &step.for_each {

@@ -55,9 +55,31 @@ pub(super) fn with_block(schema: &mut Schema) {
                 "always",
                 "What runs last in the block, whatever came of the others.",
             ),
+            (
+                "undo",
+                "The steps that take this one back. They are checked, and no run does them.",
+            ),
         ] {
             keys.insert(key.into(), list(what));
         }
+    }
+    let map = schema.ensure_object();
+    if let Some(Value::Object(keys)) = map.get_mut("properties") {
+        let time = |what: &str| json!({ "description": what, "$ref": "#/definitions/Duration" });
+        let steps = list("The steps that prove it. They only read.");
+        let long = json!({
+            "type": "object", "additionalProperties": false, "required": ["steps"],
+            "properties": {
+                "steps": steps,
+                "hold": time("After this time they are looked at again, without keeping the session. Not built yet."),
+                "recheck": time("How long after the run they should be looked at once more. Not built yet."),
+            }
+        });
+        let mut verify = json!({ "anyOf": [steps, long] });
+        verify["description"] =
+            "Steps that must hold right after it: then it counts as verified, otherwise as failed."
+                .into();
+        keys.insert("verify".into(), verify);
     }
     if let Some(Value::Array(choice)) = map.get_mut("oneOf") {
         choice.push(json!({ "required": ["block"], "errorMessage": "the step has no action" }));
@@ -188,7 +210,9 @@ mod tests {
             .iter()
             .filter_map(|key| at[key].as_array())
         {
-            for form in form {
+            // Steps that prove a step are steps.
+            let steps = |form: &&Value| form["items"]["$ref"] == "#/definitions/Step";
+            for form in form.iter().filter(|form| !steps(form)) {
                 walk(root, form, place, visit);
             }
         }
@@ -196,9 +220,11 @@ mod tests {
             visit(at, place);
         }
         // Steps of a block are steps.
-        let nested: &[&str] = match at["properties"].get("block") {
-            Some(_) => &["block", "rescue", "always"],
-            None => &[],
+        let has = |key| at["properties"].get(key).is_some();
+        let nested: &[&str] = match (has("block"), has("recheck")) {
+            (true, _) => &["block", "rescue", "always", "undo"],
+            (_, true) => &["steps"],
+            _ => &[],
         };
         let properties = at["properties"].as_object().into_iter().flatten();
         for (key, property) in properties.filter(|(key, _)| !nested.contains(&key.as_str())) {

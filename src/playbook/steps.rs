@@ -6,7 +6,8 @@ use super::check::MAX_STEPS;
 use super::modifier::{ForEach, Retry};
 use super::settings::Defaults;
 use super::syntax::{is_identifier, not_built};
-use super::{Block, Part, Place, Step};
+use super::vars::Vars;
+use super::{Block, Part, Place, Step, proof, undo};
 use crate::model::device::Os;
 use crate::model::effect::Effect;
 use crate::model::id::StepId;
@@ -56,19 +57,20 @@ const FOREIGN_ACTIONS: [&str; 4] = ["run", "command", "shell", "uses"];
 
 /// What has been read so far.
 #[derive(Default)]
-struct Out {
-    steps: Vec<Step>,
-    blocks: Vec<Block>,
+pub(super) struct Out {
+    pub(super) steps: Vec<Step>,
+    pub(super) blocks: Vec<Block>,
 }
 
 /// What steps get from where they stand.
 #[derive(Clone)]
-struct Around {
-    place: Place,
-    defaults: Defaults,
+pub(super) struct Around {
+    pub(super) place: Place,
+    pub(super) defaults: Defaults,
     /// None means all.
-    os: Vec<Os>,
-    tags: Vec<String>,
+    pub(super) os: Vec<Os>,
+    pub(super) tags: Vec<String>,
+    pub(super) vars: Vars,
 }
 
 /// Reads `steps` and `always`, in the order in which they run.
@@ -79,6 +81,7 @@ pub(super) fn read(fields: &mut Fields<'_, '_>, defaults: &Defaults) -> (Vec<Ste
         defaults: defaults.clone(),
         os: Vec::new(),
         tags: Vec::new(),
+        vars: Vars::default(),
     };
     if fields.has("steps") {
         list(fields, "steps", &around(Part::Main), &mut out);
@@ -93,7 +96,7 @@ pub(super) fn read(fields: &mut Fields<'_, '_>, defaults: &Defaults) -> (Vec<Ste
 }
 
 /// Reads a list of steps that may be missing, but not empty.
-fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Around, out: &mut Out) {
+pub(super) fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Around, out: &mut Out) {
     let Some(node) = fields.take(key) else {
         return;
     };
@@ -112,7 +115,7 @@ fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Around, out: &m
                 if item.as_map().is_some_and(|map| map.iter().any(is_block)) {
                     block(item, around, all, out);
                 } else {
-                    out.steps.extend(step(item, around, all));
+                    step(item, around, all, out);
                 }
             }
         }
@@ -126,10 +129,13 @@ fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Around, out: &m
 
 /// Reads a block; its steps follow each other in the playbook's list.
 fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
+    proof::no_block(node, around, all);
     let mut fields = Fields::new(node, "the block", all).hints(STEP_HINTS);
-    not_built(&mut fields, &["vars", "no_log", "verify", "undo"]);
+    not_built(&mut fields, &["no_log"]);
     let _: Option<String> = fields.optional("name");
-    for key in ["id", "for_each", "register", "retry", "timeout"] {
+    for key in [
+        "id", "for_each", "register", "retry", "timeout", "verify", "undo",
+    ] {
         if fields.take(key).is_some() {
             let span = fields.key_span(key);
             let message = format!("`{key}` belongs to one step, and this is a block of them");
@@ -154,12 +160,17 @@ fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
     let mut inner = around.clone();
     inner.os = systems(&mut fields, around);
     inner.tags.extend(fields.or("tags", Vec::new()));
+    let vars = Vars::read(&mut fields);
+    inner.vars = around.vars.and(&vars);
     inner.defaults.on_error = fields.or("on_error", around.defaults.on_error);
     inner.place.block = Some(out.blocks.len());
     out.blocks.push(Block {
         place: around.place,
+        when_vars: inner.vars.for_condition(when.as_ref()),
         when,
+        vars,
         has_rescue: fields.has("rescue"),
+        proves: None,
     });
     for (key, part) in [
         ("block", Part::Main),
@@ -193,14 +204,14 @@ fn systems(fields: &mut Fields<'_, '_>, around: &Around) -> Vec<Os> {
     both
 }
 
-fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
+fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
     if node.as_map().is_none() {
         let message = format!("a step is a map with one action, found {}", node.describe());
         all.error(Code::WrongType, node.span, message);
-        return None;
+        return;
     }
     let mut fields = Fields::new(node, "the step", all).hints(STEP_HINTS);
-    not_built(&mut fields, &["vars", "no_log", "verify", "undo"]);
+    not_built(&mut fields, &["no_log"]);
     for key in ["rescue", "always"] {
         if fields.take(key).is_some() {
             let span = fields.key_span(key);
@@ -221,6 +232,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
     let when: Option<Expr> = fields.optional("when");
     let os = systems(&mut fields, around);
     let tags = [around.tags.clone(), fields.or("tags", Vec::new())].concat();
+    let vars = Vars::read(&mut fields);
     let for_each = fields
         .take("for_each")
         .and_then(|node| for_each(node, fields.diagnostics()));
@@ -229,9 +241,22 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
     let retry = fields.or("retry", defaults.retry.clone());
     let timeout = fields.or("timeout", defaults.timeout.clone());
     let on_error = fields.or("on_error", defaults.on_error);
+    proof::refuse_beside(&mut fields, around);
+    let proof = fields.take("verify");
+    let inner = Around {
+        os: os.clone(),
+        tags: tags.clone(),
+        vars: around.vars.and(&vars),
+        ..around.clone()
+    };
+    let undo = undo::read(&mut fields, &inner);
     let action = action(&mut fields);
     fields.finish();
-    let (key, mut kind) = action?;
+    let Some((key, mut kind)) = action else {
+        // What stands there has its mistakes all the same.
+        proof::read(proof, &inner, all, &mut Out::default());
+        return;
+    };
     if let StepKind::GetFile(step) = &mut kind {
         step.max_size = step.max_size.take().or_else(|| defaults.max_size.clone());
     }
@@ -239,7 +264,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
     let label = name.unwrap_or_else(|| kind.spec().summary.to_owned());
     // Ids that an author did not choose are made distinct later.
     let id = id.unwrap_or_else(|| StepId(slug(&label)));
-    Some(Step {
+    let mut step = Step {
         id,
         label,
         span: key.span,
@@ -251,11 +276,21 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
         for_each,
         register,
         register_span,
+        vars: Vars::default(),
         tags,
         retry,
         timeout,
         on_error,
-    })
+        has_proof: proof.is_some(),
+        undo,
+        not_built: Vec::new(),
+    };
+    proof::reads_only(&step, all);
+    step.take_vars(&around.vars, &vars);
+    let at = out.steps.len();
+    out.steps.push(step);
+    let not_built = proof::read(proof, &inner, all, out);
+    out.steps[at].not_built.extend(not_built);
 }
 
 /// What must not run twice cannot be tried until something holds.

@@ -140,7 +140,7 @@ fn version(fields: &mut Fields<'_, '_>) {
 }
 
 /// Reads a map whose keys the author chooses; they are names in templates.
-fn named<T: FromNode>(fields: &mut Fields<'_, '_>, key: &'static str) -> Vec<(Key, T)> {
+pub(super) fn named<T: FromNode>(fields: &mut Fields<'_, '_>, key: &'static str) -> Vec<(Key, T)> {
     let entries = fields.map(key).unwrap_or_default();
     for (name, _) in &entries {
         if !is_identifier(&name.text) {

@@ -12,6 +12,7 @@ use crate::ledger::journal::{self, JournalError};
 use crate::model::device::Device;
 use crate::model::id::RunId;
 use crate::model::state::RunState;
+use crate::text::source::Source;
 use std::fs::File;
 use std::io::BufReader;
 
@@ -20,6 +21,8 @@ pub struct View<'a> {
     pub dir: &'a RunDir,
     pub run_id: &'a RunId,
     pub playbook: &'a str,
+    /// The playbook that was run, for the places of what failed.
+    pub source: &'a Source,
     /// In the order of the plan, which is the order of every report.
     pub devices: Vec<&'a Device>,
     pub state: RunState,

@@ -12,6 +12,7 @@ use crate::model::device::Device;
 use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
 use crate::model::row::{Row, RowKind};
+use crate::model::state::DeviceRecord;
 use crate::text::json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -64,6 +65,14 @@ struct OutcomeFile {
     state: String,
     reason: Option<String>,
     outputs: Map<String, Value>,
+    steps: Vec<StepOutcome>,
+}
+
+#[derive(Deserialize)]
+struct StepOutcome {
+    step_id: String,
+    /// Only where there is something that should prove it.
+    verified: Option<bool>,
 }
 
 /// Writes both files, one device at a time.
@@ -79,11 +88,18 @@ pub fn write(view: &View<'_>) -> Result<(), ReportError> {
             continue;
         };
         let data = view.dir.path().join(bag).join("data");
+        let outcome: OutcomeFile = read(&data.join("outcome.json"))?;
         let mut steps = files(&data.join("steps"))?;
         steps.sort();
         for path in steps {
-            let step: StepFile = read(&path)?;
-            for row in &step.rows {
+            let mut step: StepFile = read(&path)?;
+            let is_it = |one: &&StepOutcome| one.step_id == step.end.step_id;
+            let verified = outcome.steps.iter().find(is_it);
+            let verified = verified.and_then(|one| one.verified);
+            for row in &mut step.rows {
+                if let Some(verified) = verified {
+                    row.extra.insert("verified".into(), verified.into());
+                }
                 let line = line(view, device, Some(&step.end.step_id), &step.end.ended, row);
                 put(&mut results, &line)?;
                 if row.kind == RowKind::Finding {
@@ -91,17 +107,25 @@ pub fn write(view: &View<'_>) -> Result<(), ReportError> {
                 }
             }
         }
-        let outcome: OutcomeFile = read(&data.join("outcome.json"))?;
         let mut row = Row::new(RowKind::Device);
         row.name = Some(device.name.clone());
         row.data = Some(outcome.state.into());
         row.extra.insert("reason".into(), json!(outcome.reason));
+        let record = view.state.device(device.id);
+        if let Some((_, Some(reason))) = record.and_then(DeviceRecord::state) {
+            row.extra.extend(reason.cause.spot(view.source));
+        }
         put(
             &mut results,
             &line(view, device, None, &outcome.ended, &row),
         )?;
         for (name, value) in outcome.outputs {
             let mut row = Row::new(RowKind::Output);
+            let mut failed = record.iter().flat_map(|record| &record.outputs_failed);
+            if let Some((_, cause)) = failed.find(|(output, _)| *output == name) {
+                row.extra.extend(cause.spot(view.source));
+                row.cause = Some(cause.clone());
+            }
             row.name = Some(name.into());
             row.data = match value {
                 // It has no value: a step that it is made of did not come to its result.

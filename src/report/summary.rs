@@ -36,11 +36,15 @@ pub fn summary(view: &View<'_>, exit_code: u8) -> Value {
 fn entry(view: &View<'_>, device: &crate::model::device::Device) -> Value {
     let record = view.state.device(device.id);
     let state = record.and_then(|record| record.state());
-    json!({
+    let mut entry = json!({
         "id": device.id,
         "name": Escaped(device.name.raw()).to_string(),
         "state": state.map(|(state, _)| state),
         "reason": state.and_then(|(_, reason)| reason).map(|reason| reason.summary()),
         "bag": record.and_then(|record| record.bag.as_deref()),
-    })
+    });
+    if let (Value::Object(fields), Some((_, Some(reason)))) = (&mut entry, state) {
+        fields.extend(reason.cause.spot(view.source));
+    }
+    entry
 }

@@ -13,6 +13,7 @@ use crate::playbook::modifier::ForEach;
 use crate::step::StepKind;
 use crate::step::cx::{StepCx, Stop};
 use crate::template::{Scope, TemplateError};
+use crate::text::source::Source;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -35,9 +36,7 @@ impl StepEnd {
     }
 
     pub(super) fn failed(step: &Step, error: TemplateError) -> Self {
-        let cause = Cause::Template {
-            message: error.message,
-        };
+        let cause = error.into();
         Self::new(Outcome::Failed { cause }, step.kind.empty_result())
     }
 
@@ -88,13 +87,16 @@ impl StepEnd {
     }
 
     /// The step's part of `outcome.json`.
-    pub(super) fn entry(&self, step: &Step) -> Value {
+    pub(super) fn entry(&self, step: &Step, source: &Source) -> Value {
         let mut entry = json!({
             "step_id": step.id, "name": step.label, "action": step.kind.spec().key,
             "outcome": self.outcome.word(), "cause": self.outcome.cause(),
             "reason": self.outcome.cause().map(Cause::summary),
             "attempts": self.attempts, "started": self.started, "ended": self.ended,
         });
+        if let (Value::Object(fields), Some(cause)) = (&mut entry, self.outcome.cause()) {
+            fields.extend(cause.spot(source));
+        }
         if !step.place.part.is_main() {
             entry["part"] = json!(step.place.part);
         }
@@ -217,9 +219,9 @@ const fn rank(outcome: &Outcome) -> u8 {
 }
 
 async fn guarded(link: &mut Link, device: &Device, step: &Step, scope: &Scope) -> StepEnd {
-    match step.when.as_ref().map_or(Ok(true), |when| when.test(scope)) {
-        Ok(true) => attempts(link, device, step, scope).await,
-        Ok(false) => StepEnd::skipped(step, Cause::WhenFalse),
+    match step.enter(scope) {
+        Ok(Some(scope)) => attempts(link, device, step, &scope).await,
+        Ok(None) => StepEnd::skipped(step, Cause::WhenFalse),
         Err(error) => StepEnd::failed(step, error),
     }
 }
@@ -308,7 +310,11 @@ fn holds(step: &Step, scope: &Scope, found: &Value, tries: u32) -> Result<(), St
     if until.test(&scope)? {
         return Ok(());
     }
-    Err(Cause::UntilFalse { attempts: tries }.into())
+    Err(Cause::UntilFalse {
+        attempts: tries,
+        at: Some(until.span()),
+    }
+    .into())
 }
 
 /// What follows a failed attempt.

@@ -6,7 +6,7 @@
 use crate::model::event::OnError;
 use crate::model::id::StepId;
 use crate::model::outcome::{Cause, Outcome};
-use crate::playbook::{Part, Place, Playbook, Step};
+use crate::playbook::{Block, Part, Place, Playbook, Step};
 use crate::template::{Scope, TemplateError};
 
 pub(super) struct Course<'p> {
@@ -15,6 +15,8 @@ pub(super) struct Course<'p> {
     blocks: Vec<Track<'p>>,
     /// Where the last step stood.
     at: Place,
+    /// How the last step ended that proves no other.
+    last: Option<Outcome>,
 }
 
 /// What is known of a block, or of the whole.
@@ -28,6 +30,16 @@ struct Track<'p> {
     rescue: Rescue<'p>,
     /// What failed in its `always`.
     failed_last: Vec<&'p Step>,
+    proof: Proof,
+}
+
+/// What came of the steps that prove another.
+#[derive(Default)]
+struct Proof {
+    held: u32,
+    /// Something of it could not be looked at.
+    is_open: bool,
+    disproof: Option<Cause>,
 }
 
 #[derive(Default)]
@@ -51,6 +63,8 @@ pub(super) struct Left<'p> {
     pub(super) rescued: Vec<&'p Step>,
     /// Failures that nothing can make good any more.
     pub(super) lost: Vec<&'p Step>,
+    /// Steps that were proved, or did not hold for this reason.
+    pub(super) verified: Vec<(&'p Step, Option<Cause>)>,
 }
 
 impl<'p> Course<'p> {
@@ -60,6 +74,7 @@ impl<'p> Course<'p> {
             top: Track::default(),
             blocks: playbook.blocks.iter().map(|_| Track::default()).collect(),
             at: Place::default(),
+            last: None,
         }
     }
 
@@ -83,6 +98,9 @@ impl<'p> Course<'p> {
 
     /// What is to be done with a step, now that it is its turn.
     pub(super) fn turn(&mut self, step: &'p Step, scope: &Scope) -> Turn {
+        if step.place.part == Part::Verify {
+            return self.turn_of_proof(step.place);
+        }
         for place in self.playbook.chain(step.place) {
             if let Some(block) = place.block {
                 match self.open(block, step, scope) {
@@ -98,7 +116,7 @@ impl<'p> Course<'p> {
                     return Turn::Skip(Cause::NothingToRescue);
                 }
                 Part::Rescue => track.rescue.halted,
-                Part::Always => None,
+                Part::Always | Part::Verify => None,
             };
             if let Some(earlier) = halted {
                 let step = earlier.to_string();
@@ -108,13 +126,76 @@ impl<'p> Course<'p> {
         Turn::Run
     }
 
+    /// A step that was not done has nothing to prove. Of one that nobody knows about, the proof tells a person
+    /// something.
+    fn turn_of_proof(&mut self, place: Place) -> Turn {
+        let block = place.block.map(|block| &self.playbook.blocks[block]);
+        let step = block.and_then(|block| block.proves);
+        let step = step.map_or(String::new(), |at| self.playbook.steps[at].id.to_string());
+        let skip = match self.last {
+            Some(Outcome::Done | Outcome::Unknown { .. }) => None,
+            Some(Outcome::Failed { .. }) => Some(Cause::EarlierFailure { step }),
+            Some(Outcome::Skipped { .. }) | None => Some(Cause::NothingToProve { step }),
+        };
+        let track = self.track(place.block);
+        track.open = Some(true);
+        let halted = track.halted.map(|earlier| Cause::EarlierFailure {
+            step: earlier.to_string(),
+        });
+        skip.or(halted).map_or(Turn::Run, Turn::Skip)
+    }
+
+    /// Takes note of how a step ended that proves another.
+    fn ended_proof(&mut self, step: &'p Step, outcome: &Outcome) {
+        let track = self.track(step.place.block);
+        match outcome {
+            Outcome::Done => track.proof.held += 1,
+            // Its author says where it is no proof.
+            Outcome::Skipped {
+                cause: Cause::WhenFalse | Cause::OtherOs { .. },
+            } => {}
+            Outcome::Skipped { .. }
+            | Outcome::Failed {
+                cause: Cause::Interrupted,
+            } => track.proof.is_open = true,
+            Outcome::Failed { cause } | Outcome::Unknown { cause } => {
+                track.halted.get_or_insert(&step.id);
+                track.proof.disproof.get_or_insert(Cause::Disproved {
+                    step: step.id.to_string(),
+                    cause: Box::new(cause.clone()),
+                });
+            }
+        }
+    }
+
+    /// What the proofs of a step come to, if it was done.
+    fn conclude(&mut self, proved: &'p Step, proof: Proof, left: &mut Left<'p>) {
+        if self.last != Some(Outcome::Done) {
+            return;
+        }
+        if let Some(cause) = proof.disproof {
+            self.failed(proved.place, proved);
+            if !self.may_be_rescued(proved.place) {
+                left.lost.push(proved);
+            }
+            left.verified.push((proved, Some(cause)));
+        } else if proof.held > 0 && !proof.is_open {
+            left.verified.push((proved, None));
+        }
+    }
+
     /// A block's condition is asked once. Where it has no value, nothing but what runs in any case runs.
     fn open(&mut self, block: usize, step: &'p Step, scope: &Scope) -> Result<bool, TemplateError> {
         if let Some(open) = self.blocks[block].open {
             return Ok(open);
         }
-        let when = self.playbook.blocks[block].when.as_ref();
-        let holds = when.map_or(Ok(true), |when| when.test(scope));
+        let Block {
+            when, when_vars, ..
+        } = &self.playbook.blocks[block];
+        let holds = match when {
+            Some(when) => when_vars.enter(scope).and_then(|scope| when.test(&scope)),
+            None => Ok(true),
+        };
         let track = &mut self.blocks[block];
         track.open = Some(*holds.as_ref().unwrap_or(&true));
         if holds.is_err() {
@@ -136,6 +217,10 @@ impl<'p> Course<'p> {
 
     /// Takes note of how a step ended.
     pub(super) fn ended(&mut self, step: &'p Step, outcome: &Outcome) {
+        if step.place.part == Part::Verify {
+            return self.ended_proof(step, outcome);
+        }
+        self.last = Some(outcome.clone());
         match outcome {
             Outcome::Failed { .. } | Outcome::Unknown { .. } => self.failed(step.place, step),
             Outcome::Done => {
@@ -159,6 +244,8 @@ impl<'p> Course<'p> {
             Part::Main => (&mut track.failed, &mut track.halted),
             Part::Rescue => (&mut track.rescue.failed, &mut track.rescue.halted),
             Part::Always => return track.failed_last.push(step),
+            // What it proves fails in its place.
+            Part::Verify => return,
         };
         failed.push(step);
         if halts {
@@ -175,6 +262,10 @@ impl<'p> Course<'p> {
         {
             self.at = self.playbook.blocks[block].place;
             let track = std::mem::take(&mut self.blocks[block]);
+            if let Some(at) = self.playbook.blocks[block].proves {
+                self.conclude(&self.playbook.steps[at], track.proof, &mut left);
+                continue;
+            }
             let good = track.rescue.has_done && track.rescue.failed.is_empty();
             let mut failed = vec![(Part::Always, track.failed_last)];
             if good {

@@ -153,18 +153,26 @@ impl Visit {
     fn outcome(&self) -> (DeviceState, Value) {
         let state = self.job.ledger.state();
         let record = state.device(self.device.id);
-        let (word, reason) = match record.and_then(|record| record.state()) {
-            Some((word, reason)) => (word, reason.map(|reason| reason.summary())),
+        let source = &self.job.plan.playbook.source;
+        let (word, reason, spot) = match record.and_then(|record| record.state()) {
+            Some((word, reason)) => (
+                word,
+                reason.map(|reason| reason.summary()),
+                reason.map(|reason| reason.cause.spot(source)),
+            ),
             // Its end was told and awaited, so that only a broken journal does not have it.
-            None => (DeviceState::Failed, Some(Cause::Journal.summary())),
+            None => (DeviceState::Failed, Some(Cause::Journal.summary()), None),
         };
-        let outcome = json!({
+        let mut outcome = json!({
             "device_id": self.device.id, "device_name": self.device.name, "os": self.device.os,
             "run_id": self.job.run_id, "playbook": self.job.plan.playbook.name,
             "state": word, "reason": reason, "ended": clock::now(),
             "steps": self.ends, "outputs": self.outputs,
             "left_behind": record.map(|record| record.left_behind.clone()).unwrap_or_default(),
         });
+        if let Some(fields) = outcome.as_object_mut() {
+            fields.extend(spot.into_iter().flatten());
+        }
         (word, outcome)
     }
 }

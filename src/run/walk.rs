@@ -12,14 +12,17 @@ use crate::model::event::{DeviceEnd, EventKind, OnError, Stop};
 use crate::model::outcome::{Cause, Outcome};
 use crate::plan::scope;
 use crate::playbook::{Place, Step};
-use crate::template::Scope;
-use serde_json::Value;
+use crate::template::{Scope, Template};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 /// What a step that reached the end of `always` may still take for cleaning up after itself.
 const CLEAN_UP: Duration = Duration::from_secs(30);
+
+/// As the word of an outcome.
+const FAILED: &str = "failed";
 
 impl Visit {
     pub(super) async fn walk(&mut self) -> DeviceEnd {
@@ -38,9 +41,7 @@ impl Visit {
             Ok(scope) => scope,
             Err(error) => {
                 return DeviceEnd::Failed {
-                    cause: Cause::Template {
-                        message: error.message,
-                    },
+                    cause: error.into(),
                 };
             }
         };
@@ -52,7 +53,7 @@ impl Visit {
                     cause: Cause::Journal,
                 };
             }
-            self.leave(course.go(step.place)).await;
+            self.leave(course.go(step.place), &mut scope).await;
             let is_last = playbook.is_last(step);
             if !is_last && self.job.cancel.is_draining() {
                 early.get_or_insert(DeviceEnd::Cancelled {
@@ -88,22 +89,48 @@ impl Visit {
                 self.stop_run(step).await;
             }
         }
-        self.leave(course.go(Place::default())).await;
+        self.leave(course.go(Place::default()), &mut scope).await;
         if let Some(end) = early {
             return end;
         }
         for (name, template) in &playbook.outputs {
-            // An output over a step that did not come to its result has no value; that is no failure.
-            self.outputs.insert(
-                name.text.clone(),
-                template.json(&scope).unwrap_or(Value::Null),
-            );
+            self.output(&name.text, template, &scope).await;
         }
         DeviceEnd::Walked
     }
 
-    /// Takes note of what became of the failures of a block.
-    async fn leave(&mut self, left: Left<'_>) {
+    /// Keeps an output. One over a step that did not come to its result has no value; that is no failure.
+    async fn output(&mut self, name: &str, template: &Template, scope: &Scope) {
+        let value = match template.json(scope) {
+            Ok(value) => value,
+            Err(error) => {
+                let came = |root: &String| {
+                    let status = scope
+                        .get(root)
+                        .and_then(|value| value.get_attr("status").ok());
+                    status.is_none_or(|status| {
+                        status.is_undefined() || status.as_str() == Some(Outcome::Done.word())
+                    })
+                };
+                if template.roots().iter().all(came) {
+                    let event = EventKind::OutputFailed {
+                        device: self.device.id,
+                        output: name.to_owned(),
+                        cause: error.into(),
+                    };
+                    self.link.note(event).await;
+                }
+                Value::Null
+            }
+        };
+        self.outputs.insert(name.to_owned(), value);
+    }
+
+    /// Takes note of what became of the proofs of a step, and of the failures of a block.
+    async fn leave(&mut self, left: Left<'_>, scope: &mut Scope) {
+        for (step, disproof) in left.verified {
+            self.verified(step, disproof, scope).await;
+        }
         for step in left.rescued {
             let entry = self
                 .ends
@@ -121,6 +148,31 @@ impl Visit {
         for step in left.lost {
             self.stop_run(step).await;
         }
+    }
+
+    /// Writes down that a step is proved, or that it did not hold and so counts as failed.
+    async fn verified(&mut self, step: &Step, disproof: Option<Cause>, scope: &mut Scope) {
+        let mut ends = self.ends.iter_mut();
+        let entry = ends.rfind(|end| end["step_id"] == step.id.as_str());
+        if let Some(Value::Object(entry)) = entry {
+            entry.insert("verified".into(), disproof.is_none().into());
+            if let Some(cause) = &disproof {
+                entry.insert("outcome".into(), FAILED.into());
+                entry.insert("cause".into(), json!(cause));
+                entry.insert("reason".into(), cause.summary().into());
+                entry.extend(cause.spot(&self.job.plan.playbook.source));
+            }
+        }
+        if let (Some(name), true) = (&step.register, disproof.is_some()) {
+            let status = Map::from_iter([("status".to_owned(), FAILED.into())]);
+            scope.extend_json(name, &status);
+        }
+        let event = EventKind::StepVerified {
+            device: self.device.id,
+            step: step.id.clone(),
+            disproof,
+        };
+        self.link.note(event).await;
     }
 
     /// Runs a step within the time that is left to those that tidy up.
@@ -167,12 +219,16 @@ impl Visit {
         scope: &mut Scope,
     ) -> Result<(), Cause> {
         end.publish(step, scope);
-        let entry = end.entry(step);
+        let mut entry = end.entry(step, &self.job.plan.playbook.source);
         let file = end.file(&entry);
         let (bag, id) = (self.link.bag()?, step.id.clone());
         self.link
             .on_disk(move || bag.step(ordinal, &id, &file))
             .await??;
+        if step.has_proof {
+            // Until its proofs have run.
+            entry["verified"] = false.into();
+        }
         self.ends.push(entry);
         self.link.fate = Fate::Untouched;
         self.job

@@ -67,7 +67,8 @@ impl Assert {
                     Some(message) => message.render(cx.scope)?,
                     None => expression.text().to_owned(),
                 };
-                return Err(Cause::AssertFailed { message }.into());
+                let at = Some(expression.span());
+                return Err(Cause::AssertFailed { message, at }.into());
             }
         }
         Ok(json!({}))

@@ -84,9 +84,7 @@ impl From<Cause> for Stop {
 
 impl From<TemplateError> for Stop {
     fn from(error: TemplateError) -> Self {
-        Self::Failed(Cause::Template {
-            message: error.message,
-        })
+        Self::Failed(error.into())
     }
 }
 

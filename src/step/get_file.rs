@@ -226,12 +226,7 @@ impl GetFile {
         };
         let path = RemoteText::from(path);
         let save_as = match &self.save_as {
-            Some(template) => template
-                .render(cx.scope)
-                .map_err(|error| Cause::Template {
-                    message: error.message,
-                })?
-                .into(),
+            Some(template) => template.render(cx.scope).map_err(Cause::from)?.into(),
             None => path.clone(),
         };
         cx.hands

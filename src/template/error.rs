@@ -1,5 +1,6 @@
 //! Why a template has no result.
 
+use crate::model::outcome::Cause;
 use crate::text::diagnostic::{Code, Diagnostic};
 use crate::text::source::Span;
 
@@ -25,5 +26,14 @@ impl TemplateError {
 impl From<TemplateError> for Diagnostic {
     fn from(error: TemplateError) -> Self {
         Self::error(error.code, error.span, error.message)
+    }
+}
+
+impl From<TemplateError> for Cause {
+    fn from(error: TemplateError) -> Self {
+        Self::Template {
+            message: error.message,
+            at: Some(error.span),
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod json;
 pub mod render;
 pub mod size;
 pub mod source;
+pub mod spot;
 pub mod wildcard;
 pub mod words;
 pub mod yaml;

@@ -5,7 +5,7 @@
 use super::diagnostic::{Diagnostic, Severity};
 use super::escape::{Escaped, is_deceptive};
 use super::source::{Source, Span};
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, Title};
+use annotate_snippets::{AnnotationKind, Group, Level, Message, Renderer, Snippet, Title};
 use std::fmt::Write;
 
 /// How it should look.
@@ -14,17 +14,6 @@ pub struct Style {
     pub color: bool,
     /// Columns of the terminal; longer lines are cropped around the caret.
     pub width: usize,
-}
-
-impl Style {
-    fn renderer(self) -> Renderer {
-        let renderer = if self.color {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
-        renderer.term_width(self.width)
-    }
 }
 
 impl Default for Style {
@@ -43,7 +32,7 @@ const LONGEST: usize = 400;
 
 /// One block for each diagnostic, with an empty line between them and a line end at the end.
 pub fn render(diagnostics: &[Diagnostic], source: &Source, style: Style) -> String {
-    let renderer = style.renderer();
+    let renderer = renderer(style);
     let mut text = String::new();
     for diagnostic in diagnostics.iter().take(MOST) {
         if !text.is_empty() {
@@ -66,43 +55,50 @@ fn shown(text: &str) -> String {
     }
 }
 
-/// One block for something that did not come as the text at this place says; it has no code, as nothing
-/// is wrong with the text.
+/// What went wrong in a run, drawn where the playbook says it, with notes below.
 pub fn point(
+    severity: Severity,
     message: &str,
-    help: Option<&str>,
     span: Span,
+    notes: &[String],
     source: &Source,
     style: Style,
 ) -> String {
-    let title = Level::ERROR.primary_title(shown(message));
-    let mut text = draw(title, help, span, source, &style.renderer());
-    text.push('\n');
-    text
+    let title = level(severity).primary_title(shown(message));
+    let notes = notes.iter().map(|note| Level::NOTE.message(shown(note)));
+    drawn(title, span, notes, source, &renderer(style)) + "\n"
+}
+
+fn renderer(style: Style) -> Renderer {
+    let renderer = if style.color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    renderer.term_width(style.width)
+}
+
+const fn level(severity: Severity) -> Level<'static> {
+    match severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    }
 }
 
 fn block(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> String {
-    let level = match diagnostic.severity {
-        Severity::Error => Level::ERROR,
-        Severity::Warning => Level::WARNING,
-    };
-    let title = level
+    let title = level(diagnostic.severity)
         .primary_title(shown(&diagnostic.message))
         .id(diagnostic.code.slug());
-    draw(
-        title,
-        diagnostic.help.as_deref(),
-        diagnostic.span,
-        source,
-        renderer,
-    )
+    let help = diagnostic.help.iter();
+    let help = help.map(|help| Level::HELP.message(shown(help)));
+    drawn(title, diagnostic.span, help, source, renderer)
 }
 
-/// The title, the line under it with its caret, and what to do about it.
-fn draw(
-    title: Title<'_>,
-    help: Option<&str>,
+/// A title, the line with a caret, and what is to be said below it.
+fn drawn<'a>(
+    title: Title<'a>,
     span: Span,
+    below: impl Iterator<Item = Message<'a>>,
     source: &Source,
     renderer: &Renderer,
 ) -> String {
@@ -114,10 +110,7 @@ fn draw(
         .path(shown(&source.name))
         .annotation(AnnotationKind::Primary.span(within.range()));
     let group = title.element(snippet);
-    let group = match help {
-        Some(help) => group.element(Level::HELP.message(shown(help))),
-        None => group,
-    };
+    let group = below.fold(group, Group::element);
     renderer.render(&[group])
 }
 

@@ -2,10 +2,13 @@
 //!
 //! No parsing and no file system: whoever reads a file hands over its name and its text.
 
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// A stretch of a [`Source`], in bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Span {
     pub start: usize,
     pub end: usize,

@@ -12,6 +12,7 @@ macro_rules! put {
     }};
 }
 
+mod failures;
 pub mod plan;
 pub mod progress;
 pub mod style;

@@ -112,6 +112,7 @@ fn line(plan: &Plan, index: usize, step: &Step, width: usize, out: &mut String) 
     let spec = step.kind.spec();
     let part = match step.place.part {
         Part::Rescue => "rescue: ",
+        Part::Verify => "verify: ",
         Part::Always if step.place.block.is_some() => "always: ",
         Part::Main | Part::Always => "",
     };
@@ -128,7 +129,7 @@ fn line(plan: &Plan, index: usize, step: &Step, width: usize, out: &mut String) 
         put!(out, "       {DIM}skipped: {}{DIM:#}", cause.summary());
         return;
     }
-    for missing in step.kind.not_built(step.span) {
+    for missing in step.not_built() {
         put!(out, "       {BAD}{}{BAD:#}", missing.message);
     }
     for (nth, (argument, template)) in step.kind.arguments().templates.into_iter().enumerate() {

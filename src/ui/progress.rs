@@ -82,6 +82,10 @@ fn line(name: &str, record: &DeviceRecord) -> Option<String> {
         reason.summary()
     } else {
         let mut parts = vec![Count(record.steps.len() as u64, "step").to_string()];
+        let verified = record.steps.iter().filter(|step| step.verified).count();
+        if verified > 0 {
+            parts.push(format!("{verified} verified"));
+        }
         if record.files > 0 {
             parts.push(format!(
                 "{} ({})",

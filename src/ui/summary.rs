@@ -1,5 +1,6 @@
 //! The last thing a run shows: what came of it, who is not ok and why, and what to type next.
 
+use super::failures;
 use super::style::{self, DIM, STRONG, fit, paint};
 use crate::model::device::Device;
 use crate::model::outcome::DeviceState;
@@ -7,12 +8,15 @@ use crate::model::row::Severity;
 use crate::model::state::{DeviceRecord, RunState};
 use crate::text::escape::Escaped;
 use crate::text::size::Bytes;
+use crate::text::source::Source;
 use crate::text::words::Count;
 use std::collections::BTreeMap;
 
 /// Everything that the summary tells.
 pub struct Ending<'a> {
     pub playbook: &'a str,
+    /// The playbook that was run, to draw what failed on it.
+    pub source: &'a Source,
     pub simulated: bool,
     pub run_dir: &'a str,
     pub devices: &'a [&'a Device],
@@ -34,6 +38,7 @@ pub fn draw(ending: &Ending<'_>) -> String {
     head(ending, &mut out);
     findings(ending, &mut out);
     not_ok(ending, &mut out);
+    failures::draw(ending, &mut out);
     left_behind(ending, &mut out);
     facts(ending, &mut out);
     out

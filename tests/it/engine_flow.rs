@@ -207,6 +207,11 @@ async fn a_step_is_tried_until_its_result_is_the_one() {
             "again: `until` does not hold after 4 tries".to_owned()
         )
     );
+    let outcome = ended.json(ended.ids[0], "data/outcome.json");
+    for place in [&outcome, &outcome["steps"][1]] {
+        let at = (&place["file"], &place["line"], &place["column"]);
+        assert_eq!(at, (&"rehearsal.yaml".into(), &13.into(), &89.into()));
+    }
     // What did not come in time is still there to be looked at.
     assert_eq!(
         ended.json(ended.ids[0], "data/steps/02-again.json")["rows"][0]["data"],

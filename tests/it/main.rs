@@ -4,6 +4,8 @@ mod cable;
 mod engine;
 mod engine_faults;
 mod engine_flow;
+mod engine_vars;
+mod engine_verify;
 mod faulty;
 mod invalid;
 mod layers;

@@ -21,6 +21,7 @@ use super::Failure;
 use super::exit::Exit;
 use super::output::Output;
 use crate::bundle;
+use crate::text::diagnostic::Severity;
 use crate::text::escape::Escaped;
 use crate::text::render::{Style, point};
 use crate::ui::style::{BAD, GOOD, paint};
@@ -96,6 +97,13 @@ fn tell(suite: &Suite, verdict: &Verdict<'_>, output: &Output) {
 
 /// What did not come, on the line that expected it.
 fn drawn(suite: &Suite, broken: &Broken, style: Style) -> String {
-    let help = broken.help.as_deref();
-    point(&broken.message, help, broken.span, &suite.source, style)
+    let notes: Vec<String> = broken.help.iter().cloned().collect();
+    point(
+        Severity::Error,
+        &broken.message,
+        broken.span,
+        &notes,
+        &suite.source,
+        style,
+    )
 }

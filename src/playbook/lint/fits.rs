@@ -1,24 +1,30 @@
 //! A duration is not a size: where a typed value is one `{{ input }}`, the input must be able to
 //! become it.
 
-use crate::playbook::Playbook;
 use crate::playbook::input::{Input, InputType};
+use crate::playbook::{Playbook, Step};
 use crate::template::{Choice, Data, Reference, Wanted};
 use crate::text::diagnostic::{Code, Diagnostics};
 use serde_json::Value;
 
 pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
-    for step in &playbook.steps {
+    for step in playbook.written() {
         let others = step.kind.arguments().others;
         for reference in others.into_iter().chain(step.timeout.references()) {
             if let Some(wanted) = &reference.wanted {
-                fits(playbook, reference, wanted, all);
+                fits(playbook, step, reference, wanted, all);
             }
         }
     }
 }
 
-fn fits(playbook: &Playbook, reference: &Reference, wanted: &Wanted, all: &mut Diagnostics) {
+fn fits(
+    playbook: &Playbook,
+    step: &Step,
+    reference: &Reference,
+    wanted: &Wanted,
+    all: &mut Diagnostics,
+) {
     let [root, name] = &reference.path[..] else {
         return;
     };
@@ -28,11 +34,11 @@ fn fits(playbook: &Playbook, reference: &Reference, wanted: &Wanted, all: &mut D
             .iter()
             .find(|input| input.name == *name)
             .and_then(|input| of_input(input, wanted)),
-        "vars" => playbook
+        "vars" => step
             .vars
-            .iter()
-            .find(|(key, _)| key.text == *name)
-            .and_then(|(_, data)| of_data(data))
+            .get(reference)
+            .or_else(|| of_playbook(playbook, name))
+            .and_then(of_data)
             .filter(|text| !wanted.accepts(text))
             .map(|text| format!("`vars.{name}` is `{text}`")),
         _ => None,
@@ -41,6 +47,12 @@ fn fits(playbook: &Playbook, reference: &Reference, wanted: &Wanted, all: &mut D
         let message = format!("expected {}, and {why}", wanted.expected());
         all.error(Code::BadValue, reference.span, message);
     }
+}
+
+fn of_playbook<'p>(playbook: &'p Playbook, name: &str) -> Option<&'p Data> {
+    let mut vars = playbook.vars.iter();
+    vars.find(|(key, _)| key.text == *name)
+        .map(|(_, data)| data)
 }
 
 /// Why no value, or not its own default, will do.

@@ -39,7 +39,7 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
 
 /// The steps that run something, with the command line or the program that they name.
 fn commands(playbook: &Playbook) -> impl Iterator<Item = (&Exec, &Template)> {
-    playbook.steps.iter().filter_map(|step| match &step.kind {
+    playbook.written().filter_map(|step| match &step.kind {
         StepKind::Exec(exec) => Some((exec, line(exec)?)),
         _ => None,
     })

@@ -30,8 +30,9 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
         return;
     }
     let mut names = Names::of(playbook);
-    for step in &playbook.steps {
+    for step in playbook.written() {
         names.item = names.of_item(step);
+        let outer = names.enter(step);
         if let StepKind::Exec(exec) = &step.kind
             && let Some(command) = &exec.command
         {
@@ -41,6 +42,7 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
             }
         }
         names.after(step);
+        names.leave(step, outer);
     }
 }
 
@@ -100,6 +102,31 @@ impl<'p> Names<'p> {
             names.vars.insert(&key.text, origin);
         }
         names
+    }
+
+    /// Shows the step its own variables; what was there before comes back.
+    fn enter(&mut self, step: &'p Step) -> Option<BTreeMap<&'p str, Origin>> {
+        let outer = (!step.vars.is_empty()).then(|| self.vars.clone());
+        for (key, data) in step.vars.as_slice() {
+            let origin = self.of_data(data);
+            self.vars.insert(&key.text, origin);
+        }
+        outer
+    }
+
+    /// What the step set stays.
+    fn leave(&mut self, step: &'p Step, outer: Option<BTreeMap<&'p str, Origin>>) {
+        let Some(outer) = outer else {
+            return;
+        };
+        let inner = std::mem::replace(&mut self.vars, outer);
+        if let StepKind::Set(set) = &step.kind {
+            for (name, _) in &set.values {
+                let origin = inner.get(name.as_str()).copied();
+                let former = self.vars.entry(name).or_insert(Origin::Playbook);
+                *former = origin.max(Some(*former)).unwrap_or(*former);
+            }
+        }
     }
 
     fn after(&mut self, step: &'p Step) {
