@@ -3,6 +3,7 @@
 //! No async, no files, no HTTP, no command line.
 
 pub mod command;
+pub mod conceal;
 pub mod device;
 pub mod effect;
 mod endpoint_code;

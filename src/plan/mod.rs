@@ -14,9 +14,11 @@ use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
 use crate::playbook::Playbook;
 use crate::playbook::chosen::Selection;
+use crate::playbook::input::take_secrets;
 use crate::playbook::references::is_known_before_session;
+use crate::secret::Secrets;
 use crate::step::{Arguments, StepKind};
-use crate::template::{Template, TemplateError};
+use crate::template::{Scope, Template, TemplateError};
 use crate::text::json;
 use jiff::Timestamp;
 use price::Price;
@@ -28,7 +30,10 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub playbook: Arc<Playbook>,
+    /// Marks stand in the places of secrets.
     pub inputs: Map<String, Value>,
+    /// No part of what is shown, saved or hashed.
+    pub secrets: Secrets,
     pub settings: RunSettings,
     pub backend: Backend,
     /// In the order in which they start and are reported.
@@ -78,17 +83,19 @@ pub struct PlanError {
 /// Freezes everything that can be known now.
 pub fn build(
     playbook: Arc<Playbook>,
-    inputs: Map<String, Value>,
+    mut inputs: Map<String, Value>,
     settings: RunSettings,
     backend: Backend,
     devices: Vec<PlannedDevice>,
 ) -> Result<Plan, PlanError> {
+    let secrets = take_secrets(&playbook.inputs, &mut inputs);
     let left_out = settings.selection.left_out(&playbook);
     let columns = columns(&playbook, &left_out);
     let (table, sha256) = (Vec::new(), String::new());
     let mut plan = Plan {
         playbook,
         inputs,
+        secrets,
         settings,
         backend,
         devices,
@@ -112,9 +119,12 @@ pub fn build(
         .devices
         .iter()
         .map(|planned| {
-            row(&plan, &templates, &planned.device).map_err(|error| PlanError {
-                device: planned.device.name.to_string(),
-                error,
+            row(&plan, &templates, &planned.device).map_err(|mut error| {
+                plan.secrets.hide(&mut error.message);
+                PlanError {
+                    device: planned.device.name.to_string(),
+                    error,
+                }
             })
         })
         .collect();
@@ -178,11 +188,15 @@ fn row(
     if templates.is_empty() {
         return Ok(Vec::new());
     }
-    let scope = scope::for_device(plan, device, None, None)?;
-    templates
-        .iter()
-        .map(|template| template.render(&scope))
-        .collect()
+    let render = |scope: Scope| {
+        let rendered = templates.iter().map(|template| template.render(&scope));
+        rendered.collect::<Result<Vec<_>, _>>()
+    };
+    if !plan.secrets.is_empty() {
+        // What cannot be rendered with the values themselves should not wait for the run to fail.
+        render(scope::for_device(plan, device, None, None)?)?;
+    }
+    render(scope::marked(plan, device)?)
 }
 
 /// What the fingerprint covers of a device.

@@ -84,6 +84,8 @@ pub const fn explain(code: Code) -> Explanation {
             "The command line writes a file on the endpoint, and no later step removes it. What a response leaves behind confuses the next one, and may hold secrets."),
         Code::Unreachable => explained!(code, "unreachable",
             "The step can never run on any device, whatever is found there."),
+        Code::Secret => explained!(code, "secret",
+            "A secret goes to the endpoint and is kept out of everything else: the journal, the bags, the reports, the terminal. That can only be done for a value that comes out of an expression as it is, or through one of the quoting filters; half of it, or its upper case, would be another text that nobody knows to be secret. It stands in no playbook either: give it to an input with `secret: true`, by the environment or a file."),
     }
 }
 

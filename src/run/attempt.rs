@@ -10,12 +10,14 @@ use crate::model::outcome::{Cause, Outcome};
 use crate::model::row::Row;
 use crate::playbook::Step;
 use crate::playbook::modifier::ForEach;
+use crate::secret::Secrets;
 use crate::step::StepKind;
 use crate::step::cx::{StepCx, Stop};
 use crate::template::{Scope, TemplateError};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// How a step ended on one device, with what it found.
@@ -102,11 +104,19 @@ impl StepEnd {
     }
 
     /// The step's own file: how it ended, what was found, and the answers as they came.
-    pub(super) fn file(&self, entry: &Value) -> StepFile {
+    pub(super) fn file(&self, entry: &Value, secrets: &Secrets) -> StepFile {
+        let mut rows = self.rows.clone();
+        if !secrets.is_empty() {
+            let hide = |text: &mut String| secrets.hide(text);
+            for row in &mut rows {
+                row.conceal(&hide);
+            }
+        }
+        let bodies = self.raw.iter();
         StepFile {
             end: entry.clone(),
-            rows: self.rows.clone(),
-            raw: self.raw.iter().map(|body| verbatim(body)).collect(),
+            rows,
+            raw: bodies.map(|body| verbatim(body, secrets)).collect(),
         }
     }
 }
@@ -122,12 +132,21 @@ pub(super) struct StepFile {
     rows: Vec<Row>,
 }
 
-/// A body that is JSON stays as it is; anything else becomes a string.
-fn verbatim(body: &[u8]) -> Box<RawValue> {
-    let text = String::from_utf8_lossy(body).into_owned();
-    RawValue::from_string(text).unwrap_or_else(|_| {
-        serde_json::value::to_raw_value(&String::from_utf8_lossy(body)).expect("a string is JSON")
-    })
+/// A body that is JSON stays as it is; anything else becomes a string. One with a secret in it keeps only
+/// what it says.
+fn verbatim(body: &[u8], secrets: &Secrets) -> Box<RawValue> {
+    let text = String::from_utf8_lossy(body);
+    if !secrets.is_empty() {
+        let said = serde_json::from_slice(body).unwrap_or_else(|_| Value::from(&*text));
+        let mut shown = said.clone();
+        secrets.hide_in(&mut shown);
+        // What a repeated key hides from a reader of JSON stands in the text all the same.
+        if shown != said || matches!(secrets.text(&text), Cow::Owned(_)) {
+            return serde_json::value::to_raw_value(&shown).expect("it was JSON before");
+        }
+    }
+    RawValue::from_string(text.to_string())
+        .unwrap_or_else(|_| serde_json::value::to_raw_value(&*text).expect("a string is JSON"))
 }
 
 /// Runs a step to its outcome.

@@ -158,13 +158,14 @@ impl Visit {
             // Its end was told and awaited, so that only a broken journal does not have it.
             None => (DeviceState::Failed, Some(Cause::Journal.summary())),
         };
-        let outcome = json!({
+        let mut outcome = json!({
             "device_id": self.device.id, "device_name": self.device.name, "os": self.device.os,
             "run_id": self.job.run_id, "playbook": self.job.plan.playbook.name,
             "state": word, "reason": reason, "ended": clock::now(),
             "steps": self.ends, "outputs": self.outputs,
             "left_behind": record.map(|record| record.left_behind.clone()).unwrap_or_default(),
         });
+        self.job.plan.secrets.hide_in(&mut outcome);
         (word, outcome)
     }
 }

@@ -15,6 +15,7 @@ use crate::model::effect::{Effect, Reached};
 use crate::model::event::{EventKind, OnError};
 use crate::model::id::{CommandId, FileId, SessionId, StepId};
 use crate::model::outcome::{Cause, Outcome};
+use crate::model::remote::RemoteText;
 use crate::model::row::{FileState, Finding, StoredFile};
 use crate::step::cx::{Fetched, Hands};
 use base64::Engine as _;
@@ -242,11 +243,12 @@ impl Link {
         result: &Result<Reply, Cause>,
     ) -> Result<(), Cause> {
         let cause = result.as_ref().err();
-        let entry = json!({
+        let mut entry = json!({
             "t": clock::now(), "step_id": self.now.step, "attempt": self.now.attempt, "session": session,
             "command_id": id, "command": command, "cause": cause,
             "answer": result.as_ref().ok().map(|reply| reply.result.brief()),
         });
+        self.job.plan.secrets.hide_in(&mut entry);
         self.note(EventKind::CommandEnded {
             device: self.device.id,
             session,
@@ -287,6 +289,7 @@ impl Link {
     async fn fetch(&mut self, fetched: &Fetched<'_>) -> Result<StoredFile, Cause> {
         let started = clock::now();
         let bag = self.bag()?;
+        let save_as = self.shown(fetched.save_as);
         let (patience, deadline) = (self.patience(), self.now.deadline);
         let session = &mut self.hold.current()?.session;
         let announced =
@@ -296,7 +299,7 @@ impl Link {
         {
             return Err(Cause::TooLarge { limit });
         }
-        let mut sink = bag.file(fetched.save_as, self.device.os)?;
+        let mut sink = bag.file(&save_as, self.device.os)?;
         let content = session.content(fetched.file, &mut sink, deadline);
         let result = bounded(patience, deadline, content).await;
         let result = result.and_then(|received| match announced {
@@ -320,7 +323,10 @@ impl Link {
             state,
             result.as_ref().err(),
         );
-        bag.index(&file)?;
+        bag.index(&StoredFile {
+            original_path: self.shown(&file.original_path),
+            ..file.clone()
+        })?;
         self.note(EventKind::FileStored {
             device: self.device.id,
             step: self.now.step.clone(),
@@ -331,6 +337,13 @@ impl Link {
         })
         .await;
         result.map(|()| file)
+    }
+
+    /// A path without secrets: it names a file of the bag.
+    fn shown(&self, path: &RemoteText) -> RemoteText {
+        let mut path = path.clone();
+        path.conceal(&|text| self.job.plan.secrets.hide(text));
+        path
     }
 
     fn entry(

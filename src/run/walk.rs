@@ -167,8 +167,10 @@ impl Visit {
         scope: &mut Scope,
     ) -> Result<(), Cause> {
         end.publish(step, scope);
-        let entry = end.entry(step);
-        let file = end.file(&entry);
+        let secrets = &self.job.plan.secrets;
+        let mut entry = end.entry(step);
+        secrets.hide_in(&mut entry);
+        let file = end.file(&entry, secrets);
         let (bag, id) = (self.link.bag()?, step.id.clone());
         self.link
             .on_disk(move || bag.step(ordinal, &id, &file))
