@@ -4,7 +4,7 @@
 //! that is not so.
 
 use crate::text::diagnostic::Code;
-use std::fmt;
+use crate::text::words::wrap;
 
 /// A code, explained.
 #[derive(Debug, Clone, Copy)]
@@ -89,20 +89,22 @@ pub const fn explain(code: Code) -> Explanation {
     }
 }
 
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n\n{}", self.code, self.why)?;
-        for (title, text) in [
+impl Explanation {
+    /// The explanation on `width` columns. The samples keep their lines.
+    pub fn draw(&self, width: usize) -> String {
+        let mut text = format!("{}\n\n{}\n", self.code, wrap(self.why, width));
+        for (title, sample) in [
             ("A playbook of which it is said:", self.wrong),
             ("What is said:", self.said),
             ("A playbook without it:", self.right),
         ] {
-            writeln!(f, "\n{title}\n")?;
-            for line in text.lines() {
-                writeln!(f, "{}", format!("    {line}").trim_end())?;
+            text.extend(["\n", title, "\n\n"]);
+            for line in sample.lines() {
+                text.push_str(format!("    {line}").trim_end());
+                text.push('\n');
             }
         }
-        Ok(())
+        text
     }
 }
 
