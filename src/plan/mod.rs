@@ -165,6 +165,7 @@ fn columns(playbook: &Playbook, left_out: &[Option<Cause>]) -> Vec<Column> {
         for (nth, (argument, template)) in step.kind.arguments().templates.iter().enumerate() {
             let waits = (late_vars || sets) && template.roots().contains("vars");
             if left_out[index].is_none()
+                && !step.no_log
                 && !template.is_literal()
                 && is_known_before_session(template.references())
                 && !waits

@@ -69,6 +69,7 @@ struct Around {
     /// None means all.
     os: Vec<Os>,
     tags: Vec<String>,
+    no_log: bool,
 }
 
 /// Reads `steps` and `always`, in the order in which they run.
@@ -79,6 +80,7 @@ pub(super) fn read(fields: &mut Fields<'_, '_>, defaults: &Defaults) -> (Vec<Ste
         defaults: defaults.clone(),
         os: Vec::new(),
         tags: Vec::new(),
+        no_log: false,
     };
     if fields.has("steps") {
         list(fields, "steps", &around(Part::Main), &mut out);
@@ -127,7 +129,7 @@ fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Around, out: &m
 /// Reads a block; its steps follow each other in the playbook's list.
 fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
     let mut fields = Fields::new(node, "the block", all).hints(STEP_HINTS);
-    not_built(&mut fields, &["vars", "no_log", "verify", "undo"]);
+    not_built(&mut fields, &["vars", "verify", "undo"]);
     let _: Option<String> = fields.optional("name");
     for key in ["id", "for_each", "register", "retry", "timeout"] {
         if fields.take(key).is_some() {
@@ -154,6 +156,7 @@ fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
     let mut inner = around.clone();
     inner.os = systems(&mut fields, around);
     inner.tags.extend(fields.or("tags", Vec::new()));
+    inner.no_log |= fields.or("no_log", false);
     inner.defaults.on_error = fields.or("on_error", around.defaults.on_error);
     inner.place.block = Some(out.blocks.len());
     out.blocks.push(Block {
@@ -200,7 +203,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
         return None;
     }
     let mut fields = Fields::new(node, "the step", all).hints(STEP_HINTS);
-    not_built(&mut fields, &["vars", "no_log", "verify", "undo"]);
+    not_built(&mut fields, &["vars", "verify", "undo"]);
     for key in ["rescue", "always"] {
         if fields.take(key).is_some() {
             let span = fields.key_span(key);
@@ -229,6 +232,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
     let retry = fields.or("retry", defaults.retry.clone());
     let timeout = fields.or("timeout", defaults.timeout.clone());
     let on_error = fields.or("on_error", defaults.on_error);
+    let no_log = around.no_log || fields.or("no_log", false);
     let action = action(&mut fields);
     fields.finish();
     let (key, mut kind) = action?;
@@ -255,6 +259,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
         retry,
         timeout,
         on_error,
+        no_log,
     })
 }
 

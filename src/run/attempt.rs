@@ -3,11 +3,12 @@
 use super::link::{Link, Now};
 use super::retry::{self, Exposure, Next};
 use crate::clock;
+use crate::model::conceal::{NO_LOG, withhold};
 use crate::model::device::Device;
 use crate::model::effect::Reached;
 use crate::model::event::EventKind;
 use crate::model::outcome::{Cause, Outcome};
-use crate::model::row::Row;
+use crate::model::row::{Row, RowKind};
 use crate::playbook::Step;
 use crate::playbook::modifier::ForEach;
 use crate::secret::Secrets;
@@ -21,6 +22,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 /// How a step ended on one device, with what it found.
+#[derive(Clone)]
 pub(super) struct StepEnd {
     pub(super) outcome: Outcome,
     pub(super) attempts: u32,
@@ -89,6 +91,32 @@ impl StepEnd {
         }
     }
 
+    /// What of it is written down: all, unless its author wants nobody to see it. Findings are told on
+    /// purpose; of everything else one row says that there was something.
+    pub(super) fn recorded(&self, step: &Step) -> Cow<'_, Self> {
+        if !step.no_log {
+            return Cow::Borrowed(self);
+        }
+        let mut outcome = self.outcome.clone();
+        outcome.conceal(&withhold);
+        let (mut rows, others): (Vec<Row>, Vec<Row>) = self
+            .rows
+            .iter()
+            .cloned()
+            .partition(|row| row.kind == RowKind::Finding);
+        rows.extend(others.first().map(|first| Row {
+            name: Some(NO_LOG.into()),
+            ..Row::new(first.kind)
+        }));
+        Cow::Owned(Self {
+            outcome,
+            rows,
+            raw: Vec::new(),
+            result: Value::Null,
+            ..*self
+        })
+    }
+
     /// The step's part of `outcome.json`.
     pub(super) fn entry(&self, step: &Step) -> Value {
         let mut entry = json!({
@@ -99,6 +127,9 @@ impl StepEnd {
         });
         if !step.place.part.is_main() {
             entry["part"] = json!(step.place.part);
+        }
+        if step.no_log {
+            entry["withheld"] = json!("no_log");
         }
         entry
     }
@@ -254,6 +285,7 @@ async fn attempts(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
     loop {
         attempt += 1;
         link.now = Now::new(step.id.clone(), attempt, link.deadline(timeout));
+        link.now.no_log = step.no_log;
         link.note(EventKind::StepStarted {
             device: device.id,
             step: step.id.clone(),
@@ -367,9 +399,12 @@ async fn retried(
     device: &Device,
     step: &Step,
     attempt: u32,
-    cause: Cause,
+    mut cause: Cause,
     after: Duration,
 ) {
+    if step.no_log {
+        cause.conceal(&withhold);
+    }
     link.note(EventKind::StepRetried {
         device: device.id,
         step: step.id.clone(),

@@ -10,6 +10,7 @@ use crate::bundle::store::Bag;
 use crate::clock;
 use crate::live::{Answer, Buffer};
 use crate::model::command::{Command, Reply};
+use crate::model::conceal::withhold;
 use crate::model::device::Device;
 use crate::model::effect::{Effect, Reached};
 use crate::model::event::{EventKind, OnError};
@@ -54,6 +55,8 @@ pub(super) struct Now {
     pub(super) exposure: Exposure,
     /// Bodies of the answers, for the step's file.
     pub(super) raw: Vec<Vec<u8>>,
+    /// What is asked and answered is not written down.
+    pub(super) no_log: bool,
 }
 
 impl Now {
@@ -64,6 +67,7 @@ impl Now {
             deadline,
             exposure: Exposure::None,
             raw: Vec::new(),
+            no_log: false,
         }
     }
 }
@@ -183,7 +187,8 @@ impl Link {
         if effect == Effect::Read {
             return Ok(());
         }
-        let (device, step, command) = (self.device.id, self.now.step.clone(), command.clone());
+        let (device, step, command) =
+            (self.device.id, self.now.step.clone(), self.told_of(command));
         self.job
             .ledger
             .record(EventKind::CommandPermitted {
@@ -242,18 +247,22 @@ impl Link {
         id: CommandId,
         result: &Result<Reply, Cause>,
     ) -> Result<(), Cause> {
-        let cause = result.as_ref().err();
+        let cause = self.cause_of(result);
         let mut entry = json!({
             "t": clock::now(), "step_id": self.now.step, "attempt": self.now.attempt, "session": session,
-            "command_id": id, "command": command, "cause": cause,
-            "answer": result.as_ref().ok().map(|reply| reply.result.brief()),
+            "command_id": id, "command": self.told_of(command), "cause": cause,
         });
+        if self.now.no_log {
+            entry["withheld"] = "no_log".into();
+        } else {
+            entry["answer"] = json!(result.as_ref().ok().map(|reply| reply.result.brief()));
+        }
         self.job.plan.secrets.hide_in(&mut entry);
         self.note(EventKind::CommandEnded {
             device: self.device.id,
             session,
             command: id,
-            cause: cause.cloned(),
+            cause,
         })
         .await;
         self.bag()?.transcript(&entry).map_err(Cause::from)
@@ -337,6 +346,24 @@ impl Link {
         })
         .await;
         result.map(|()| file)
+    }
+
+    /// A command as it is written down.
+    fn told_of(&self, command: &Command) -> Command {
+        let mut command = command.clone();
+        if self.now.no_log {
+            command.conceal(&withhold);
+        }
+        command
+    }
+
+    /// Why a command failed, as it is written down.
+    fn cause_of(&self, result: &Result<Reply, Cause>) -> Option<Cause> {
+        let mut cause = result.as_ref().err().cloned();
+        if let Some(cause) = cause.as_mut().filter(|_| self.now.no_log) {
+            cause.conceal(&withhold);
+        }
+        cause
     }
 
     /// A path without secrets: it names a file of the bag.

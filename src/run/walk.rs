@@ -167,6 +167,7 @@ impl Visit {
         scope: &mut Scope,
     ) -> Result<(), Cause> {
         end.publish(step, scope);
+        let end = end.recorded(step);
         let secrets = &self.job.plan.secrets;
         let mut entry = end.entry(step);
         secrets.hide_in(&mut entry);

@@ -223,3 +223,33 @@ fn a_plan_does_not_depend_on_the_value() {
     };
     assert_eq!(plan(SECRET), plan("another value altogether"));
 }
+
+/// What a step with `no_log` was asked and what it answered stands in the playbook alone.
+#[test]
+fn a_step_with_no_log_leaves_its_outcome_only() {
+    let home = home();
+    let home = home.path();
+    let playbook = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/cases/run/no-log/playbook.yaml"
+    );
+    let (told, code) = sortie(home, None, &["run", playbook, "--simulate", "1", "-vv"]);
+    assert_eq!(code, 10, "{told}");
+    assert!(!told.contains("confidential"), "{told}");
+    let mut all = Vec::new();
+    files(&home.join("runs"), &mut all);
+    for path in all {
+        let name = path.to_string_lossy().into_owned();
+        if ["playbook.yaml", "plan.json"]
+            .iter()
+            .any(|one| name.ends_with(one))
+        {
+            continue;
+        }
+        let text = String::from_utf8_lossy(&fs::read(path).expect("it can be read")).into_owned();
+        assert!(!text.contains("confidential"), "{name}:\n{text}");
+        if name.ends_with("journal.jsonl") {
+            assert!(text.contains("\"command_line\":\"[no_log]\"") && text.contains("echo plain"));
+        }
+    }
+}
