@@ -45,15 +45,16 @@ enum Deny {
 
 pub(super) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
     if let Some(slug) = &args.explain {
-        return explained(slug);
+        return explained(slug, output);
     }
     let mut total = Verdict::default();
-    let mut all = Vec::new();
+    let (mut all, mut unreadable) = (Vec::new(), Vec::new());
     for path in &args.playbooks {
         let name = path.display().to_string();
         let bytes = match load::read(path) {
             Ok(bytes) => bytes,
             Err(failure) => {
+                unreadable.push((name, failure.message.clone()));
                 failure.report();
                 total.errors += 1;
                 continue;
@@ -71,9 +72,10 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
     }
     match args.format {
         Format::Human => {}
-        Format::Json => Output::result(&told::json(&all)),
-        Format::Github if all.iter().all(|one| one.diagnostics.is_empty()) => {}
-        Format::Github => Output::result(&told::github(&all)),
+        Format::Json => Output::result(&told::json(&all, &unreadable)),
+        Format::Github
+            if unreadable.is_empty() && all.iter().all(|one| one.diagnostics.is_empty()) => {}
+        Format::Github => Output::result(&told::github(&all, &unreadable)),
     }
     verdict(total, args)
 }
@@ -108,14 +110,14 @@ fn verdict(total: Verdict, args: &CheckArgs) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn explained(slug: &str) -> Result<Exit, Failure> {
+fn explained(slug: &str, output: &Output) -> Result<Exit, Failure> {
     let slugs = Code::ALL.map(Code::slug);
     // As it is copied out of a message: `error[trap]`.
     let asked = slug
         .rsplit_once('[')
         .map_or(slug, |(_, code)| code.trim_end_matches(']'));
     if let Some(code) = Code::ALL.into_iter().find(|code| code.slug() == asked) {
-        Output::result(&explain(code).to_string());
+        Output::result(&explain(code).draw(output.width));
         return Ok(Exit::Ok);
     }
     let message = match suggest(asked, slugs) {

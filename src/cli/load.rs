@@ -1,4 +1,4 @@
-//! From files and options to a checked playbook with inputs and targets.
+//! From files and options to a checked playbook with targets.
 
 use super::Failure;
 use super::exit::Exit;
@@ -6,18 +6,15 @@ use super::options::Scope;
 use super::output::Output;
 use crate::playbook::Playbook;
 use crate::playbook::check::check;
-use crate::playbook::input::{self, Given};
 use crate::sim::scenario::Scenario;
 use crate::target::names::Names;
 use crate::target::{Selector, SelectorError, Targets};
-use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::text::diagnostic::{Diagnostic, Severity};
 use crate::text::escape::Escaped;
 use crate::text::render::{Style, render};
 use crate::text::source::Source;
 use crate::text::words::Count;
-use crate::text::yaml::{self, MAX_BYTES};
-use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use crate::text::yaml::MAX_BYTES;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -126,65 +123,6 @@ pub(super) fn refuse_not_built(
         Escaped(&source.name)
     );
     Err(Failure::new(Exit::Usage, message).hint("`sortie steps` lists the steps that are built"))
-}
-
-/// The inputs: from the environment, over them a file's, over them the command line's.
-pub(super) fn inputs(
-    playbook: &Playbook,
-    scope: &Scope,
-    output: &Output,
-) -> Result<Map<String, Value>, Failure> {
-    let mut given = BTreeMap::new();
-    for input in &playbook.inputs {
-        if let Ok(text) = std::env::var(format!("SORTIE_INPUT_{}", input.name.to_ascii_uppercase()))
-        {
-            given.insert(input.name.clone(), Given::Text(text));
-        }
-    }
-    if let Some(path) = &scope.inputs {
-        given.extend(inputs_file(path, output)?);
-    }
-    for pair in &scope.input {
-        let Some((name, value)) = pair.split_once('=') else {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("-e {}: expected NAME=VALUE", Escaped(pair)),
-            ));
-        };
-        given.insert(name.trim().to_owned(), Given::Text(value.to_owned()));
-    }
-    input::resolve(&playbook.inputs, &given).map_err(|errors| {
-        let lines: Vec<String> = errors
-            .iter()
-            .map(|error| Escaped(&error.to_string()).to_string())
-            .collect();
-        Failure::new(Exit::Usage, lines.join("\nerror: "))
-    })
-}
-
-fn inputs_file(path: &Path, output: &Output) -> Result<BTreeMap<String, Given>, Failure> {
-    let bytes = read(path)?;
-    let name = path.display().to_string();
-    let mut all = Diagnostics::new();
-    let (source, node) = yaml::load(name.clone(), &bytes, &mut all);
-    if all.has_errors() {
-        show(&all.into_vec(), &source, output);
-        return Err(Failure::new(
-            Exit::Usage,
-            format!("{}: not readable as inputs", Escaped(&name)),
-        ));
-    }
-    let Some(entries) = node.as_ref().and_then(|node| node.as_map()) else {
-        let message = format!(
-            "{}: expected a map from input names to values",
-            Escaped(&name)
-        );
-        return Err(Failure::new(Exit::Usage, message));
-    };
-    Ok(entries
-        .iter()
-        .map(|(key, node)| (key.text.clone(), Given::Node(node.clone())))
-        .collect())
 }
 
 /// What the playbook's selectors ask for that is not built; targets on the command line replace them.

@@ -3,8 +3,10 @@
 //! A stream that somebody closed (`sortie … | head`) is no reason to stop a run.
 
 use super::options::LogFormat;
+use crate::secret::Secrets;
 use anstyle::{AnsiColor, Style};
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
 
 /// Columns where neither a terminal nor `COLUMNS` tells.
@@ -13,6 +15,12 @@ const WIDTH: usize = 100;
 const NARROWEST: usize = 40;
 /// More than any screen has.
 const WIDEST: usize = 1_000;
+
+static HIDDEN: OnceLock<Secrets> = OnceLock::new();
+
+fn hidden() -> Secrets {
+    HIDDEN.get().cloned().unwrap_or_default()
+}
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Output {
@@ -50,7 +58,14 @@ impl Output {
     /// Talk.
     pub(super) fn say(text: &str) {
         let mut err = anstream::stderr().lock();
-        let _ = writeln!(err, "{}", text.trim_end_matches('\n'));
+        let text = hidden().text(text.trim_end_matches('\n'));
+        let _ = writeln!(err, "{text}");
+    }
+
+    /// From here on nobody hears these, in talk and in the log. Results are made without them.
+    pub(super) fn hide(secrets: &Secrets) {
+        // There is one run in a process, and so one set of secrets.
+        let _ = HIDDEN.set(secrets.clone());
     }
 
     /// What went wrong, and what to do about it.
@@ -74,9 +89,24 @@ pub(super) fn log(verbose: u8, format: LogFormat) {
     let filter = EnvFilter::try_from_env("SORTIE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(|| Log);
     match format {
         LogFormat::Text => subscriber.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => subscriber.json().init(),
+    }
+}
+
+/// Standard error without secrets. The log writes each of its entries at once.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, entry: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(entry);
+        io::stderr().write_all(hidden().text(&text).as_bytes())?;
+        Ok(entry.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }

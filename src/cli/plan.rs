@@ -3,9 +3,9 @@
 use super::Failure;
 use super::backend::{self, Backend};
 use super::exit::Exit;
-use super::load;
 use super::options::Scope;
 use super::output::Output;
+use super::{inputs, load};
 use crate::clock;
 use crate::live::{DeviceQuery, Fleet};
 use crate::model::device::Device;
@@ -24,6 +24,7 @@ use crate::text::source::Source;
 use crate::text::words::suggest;
 use crate::ui;
 use clap::Args;
+use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -132,7 +133,7 @@ pub(super) async fn make(
         Purpose::Run => not_built.extend(playbook.not_built()),
     }
     load::refuse_not_built(&not_built, &playbook.source, output)?;
-    let inputs = load::inputs(&playbook, scope, output)?;
+    let inputs = inputs::resolve(&playbook, scope, output)?;
     let targets = load::targets(&playbook, scope)?;
     let settings = settings(&playbook, scope);
     chosen(&settings.selection, &playbook, output)?;
@@ -243,6 +244,7 @@ pub(super) async fn reopen(
     })?;
     let playbook = load::playbook(&document.path, document.playbook.as_bytes(), output)?;
     load::refuse_not_built(&playbook.not_built(), &playbook.source, output)?;
+    let inputs = inputs::again(&playbook, &document.inputs, scope, output)?;
     let ids = Ids(document.devices.iter().map(|line| line.id).collect());
     let mut targets = playbook.targets.clone();
     targets.selectors = vec![Selector::Ids(ids.clone())];
@@ -269,7 +271,7 @@ pub(super) async fn reopen(
         })
         .await
         .map_err(|cause| backend::failed(&cause))?;
-    let plan = on_devices(&document, playbook, answering, &found)
+    let plan = on_devices(&document, playbook, inputs, answering, &found)
         .map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
     Ok((plan, backend))
 }
@@ -286,6 +288,7 @@ fn targets_for(scope: &Scope, playbook: &Playbook, by_id: Targets) -> Targets {
 fn on_devices(
     document: &Document,
     playbook: Arc<Playbook>,
+    inputs: Map<String, Value>,
     backend: crate::live::Backend,
     found: &[Device],
 ) -> Result<Plan, PlanError> {
@@ -305,7 +308,7 @@ fn on_devices(
     let devices = document.devices.iter().map(planned).collect();
     let mut plan = plan::build(
         playbook,
-        document.inputs.clone(),
+        inputs,
         document.settings.clone(),
         backend,
         devices,

@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::options::Scope;
 use super::output::Output;
 use super::plan::Purpose;
-use super::{Failure, plan, signals};
+use super::{Failure, inputs, plan, signals};
 use crate::bundle::{self, DiskError, Draft, RunDir};
 use crate::clock;
 use crate::ledger::{Ledger, Writer, journal};
@@ -15,6 +15,7 @@ use crate::model::event::{EventKind, RunEvent};
 use crate::model::id::RunId;
 use crate::plan::Plan;
 use crate::plan::document::Document;
+use crate::playbook::Playbook;
 use crate::report::{self, View};
 use crate::run::cancel::Cancel;
 use crate::run::execute;
@@ -41,7 +42,7 @@ pub(super) struct RunArgs {
     #[arg(required_unless_present = "plan")]
     playbook: Option<PathBuf>,
     /// Run a plan that `sortie plan -o` saved, as it was approved.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["playbook", "input", "inputs", "targets", "limit", "exclude", "max_sessions", "tags", "skip_tags", "start_at"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["playbook", "targets", "limit", "exclude", "max_sessions", "tags", "skip_tags", "start_at"])]
     plan: Option<PathBuf>,
     /// Where run directories are made.
     #[arg(long, default_value = OUT, value_name = "DIR")]
@@ -244,6 +245,7 @@ async fn open(
     })?;
     let ids = plan.devices.iter().map(|planned| planned.device.id);
     let (ledger, writer) = Ledger::open(Box::new(tape), ids, events);
+    let ledger = ledger.without(&plan.secrets);
     let first = EventKind::RunStarted {
         format: journal::FORMAT.to_owned(),
         run_id: run_id.clone(),
@@ -274,7 +276,7 @@ fn run_json(
     let user = ["USER", "LOGNAME", "USERNAME"]
         .iter()
         .find_map(|name| std::env::var(name).ok());
-    json!({
+    let mut about = json!({
         "run_id": run_id, "started": started, "operator": user, "case": args.case, "reason": args.reason,
         "tool": "sortie", "version": env!("CARGO_PKG_VERSION"),
         "playbook": {
@@ -287,7 +289,9 @@ fn run_json(
             "max_sessions": plan.settings.max_sessions, "simulate": scope.simulate,
             "selection": plan.settings.selection,
         },
-    })
+    });
+    plan.secrets.hide_in(&mut about);
+    about
 }
 
 fn announce(plan: &Plan, dir: &Path) {
@@ -371,13 +375,13 @@ fn conclude(
         state: &view.state,
         took: carried.took,
         width: output.width,
-        again: &|ids| again(args, scope, ids),
+        again: &|ids| again(args, scope, &carried.plan.playbook, ids),
     }));
     Ok(exit)
 }
 
 /// The command that does the same again on the devices with these ids; a saved plan has its own devices.
-fn again(args: &RunArgs, scope: &Scope, ids: &str) -> String {
+fn again(args: &RunArgs, scope: &Scope, playbook: &Playbook, ids: &str) -> String {
     let path = |path: &Path| path.display().to_string();
     let mut words: Vec<String> = vec!["sortie".into(), "run".into()];
     if let Some(playbook) = &args.playbook {
@@ -395,8 +399,9 @@ fn again(args: &RunArgs, scope: &Scope, ids: &str) -> String {
             scope.max_sessions.map(|sessions| sessions.to_string()),
         ),
     ];
+    let typed = scope.input.iter().map(|pair| inputs::shown(pair, playbook));
     let many = [
-        ("-e", &scope.input),
+        ("-e", &typed.collect()),
         ("--tags", &scope.tags),
         ("--skip-tags", &scope.skip_tags),
     ];

@@ -8,6 +8,9 @@ use crate::text::source::Source;
 use serde::Serialize;
 use std::fmt::Write;
 
+/// A file that could not be read, and why.
+type Unreadable = (String, String);
+
 /// One diagnostic; places count from 1, columns in characters, and an end is behind the last one.
 #[derive(Serialize)]
 struct Told<'a> {
@@ -23,8 +26,10 @@ struct Told<'a> {
 }
 
 /// One array with all diagnostics of all files, each on its own line.
-pub(super) fn json(all: &[Checked]) -> String {
-    let lines: Vec<String> = told(all).map(|told| json::raw_line(&told)).collect();
+pub(super) fn json(all: &[Checked], unreadable: &[Unreadable]) -> String {
+    let lines: Vec<String> = told(all, unreadable)
+        .map(|told| json::raw_line(&told))
+        .collect();
     if lines.is_empty() {
         return "[]\n".to_owned();
     }
@@ -32,9 +37,9 @@ pub(super) fn json(all: &[Checked]) -> String {
 }
 
 /// One workflow command for each diagnostic.
-pub(super) fn github(all: &[Checked]) -> String {
+pub(super) fn github(all: &[Checked], unreadable: &[Unreadable]) -> String {
     let mut text = String::new();
-    for told in told(all) {
+    for told in told(all, unreadable) {
         let mut message = Escaped(told.message).to_string();
         if let Some(help) = told.help {
             let _ = write!(message, "\nhelp: {}", Escaped(help));
@@ -55,14 +60,27 @@ pub(super) fn github(all: &[Checked]) -> String {
     text
 }
 
-fn told(all: &[Checked]) -> impl Iterator<Item = Told<'_>> {
-    all.iter().flat_map(|checked| {
+fn told<'a>(all: &'a [Checked], unreadable: &'a [Unreadable]) -> impl Iterator<Item = Told<'a>> {
+    // What nobody could read has no places, and what reads this wants some.
+    let unreadable = unreadable.iter().map(|(file, message)| Told {
+        file,
+        line: 1,
+        column: 1,
+        end_line: 1,
+        end_column: 1,
+        code: "unreadable",
+        severity: "error",
+        message,
+        help: None,
+    });
+    let diagnostics = all.iter().flat_map(|checked| {
         let source = &checked.source;
         checked
             .diagnostics
             .iter()
             .map(|diagnostic| tell(source, diagnostic))
-    })
+    });
+    unreadable.chain(diagnostics)
 }
 
 fn tell<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> Told<'a> {
@@ -104,10 +122,13 @@ mod tests {
     #[test]
     fn nothing_breaks_out_of_a_command() {
         let name = "a,b:100%\n::error::x";
-        let text = github(&[check(
-            name,
-            b"sortie: 1\nname: x\nsteps:\n  - get_file: C:\\a #b\n",
-        )]);
+        let text = github(
+            &[check(
+                name,
+                b"sortie: 1\nname: x\nsteps:\n  - get_file: C:\\a #b\n",
+            )],
+            &[],
+        );
         assert_eq!(
             text,
             "::warning file=a%2Cb%3A100%25\\u{a}%3A%3Aerror%3A%3Ax,line=4,col=20,endLine=4,endColumn=22,\
@@ -120,7 +141,7 @@ mod tests {
     #[test]
     fn json_is_one_ascii_array() {
         let all = [check("é.yaml", b"sortie: 1\nname: x\n"), check("b", b"[")];
-        let text = json(&all);
+        let text = json(&all, &[]);
         assert!(text.is_ascii(), "{text}");
         let array: Vec<serde_json::Value> = serde_json::from_str(&text).expect("it is JSON");
         assert_eq!(array.len(), 2);
@@ -130,6 +151,6 @@ mod tests {
         let place = |key: &str| array[0][key].as_u64();
         assert_eq!((place("line"), place("column")), (Some(1), Some(1)));
         assert!(place("end_line") > Some(0) && place("end_column") > Some(1));
-        assert_eq!(json(&[]), "[]\n");
+        assert_eq!(json(&[], &[]), "[]\n");
     }
 }

@@ -10,6 +10,7 @@ use crate::model::event::{EventKind, RunEvent};
 use crate::model::id::DeviceId;
 use crate::model::outcome::Cause;
 use crate::model::state::RunState;
+use crate::secret::Secrets;
 use journal::{Chain, Tape};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,8 @@ use tokio::time::Instant;
 pub struct Ledger {
     entries: mpsc::UnboundedSender<Entry>,
     shared: Arc<Shared>,
+    /// What no event may tell.
+    secrets: Secrets,
 }
 
 struct Shared {
@@ -60,13 +63,29 @@ impl Ledger {
             task: writer,
             shared: Arc::clone(&shared),
         };
-        (Self { entries, shared }, writer)
+        let secrets = Secrets::default();
+        let ledger = Self {
+            entries,
+            shared,
+            secrets,
+        };
+        (ledger, writer)
+    }
+
+    /// The same ledger, through which nobody learns these.
+    #[must_use]
+    pub fn without(mut self, secrets: &Secrets) -> Self {
+        self.secrets = secrets.clone();
+        self
     }
 
     /// Records an event. Returns when it is durable if it must be, else at once.
-    pub async fn record(&self, kind: EventKind) -> Result<(), Cause> {
+    pub async fn record(&self, mut kind: EventKind) -> Result<(), Cause> {
         if self.is_broken() {
             return Err(Cause::Journal);
+        }
+        if !self.secrets.is_empty() {
+            kind.conceal(&|text| self.secrets.hide(text));
         }
         let awaited = kind.is_awaited();
         let (durable, done) = oneshot::channel();

@@ -4,6 +4,7 @@
 
 pub mod blame;
 pub mod command;
+pub mod conceal;
 pub mod device;
 pub mod effect;
 mod endpoint_code;

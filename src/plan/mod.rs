@@ -13,11 +13,13 @@ use crate::model::id::DeviceId;
 use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
 use crate::playbook::chosen::Selection;
+use crate::playbook::input::take_secrets;
 use crate::playbook::references::is_known_before_session;
 use crate::playbook::vars::Known;
 use crate::playbook::{Playbook, Step};
+use crate::secret::Secrets;
 use crate::step::{Arguments, StepKind};
-use crate::template::{Template, TemplateError};
+use crate::template::{Scope, Template, TemplateError};
 use crate::text::json;
 use jiff::Timestamp;
 use price::Price;
@@ -30,7 +32,10 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub playbook: Arc<Playbook>,
+    /// Marks stand in the places of secrets.
     pub inputs: Map<String, Value>,
+    /// No part of what is shown, saved or hashed.
+    pub secrets: Secrets,
     pub settings: RunSettings,
     pub backend: Backend,
     /// In the order in which they start and are reported.
@@ -80,17 +85,19 @@ pub struct PlanError {
 /// Freezes everything that can be known now.
 pub fn build(
     playbook: Arc<Playbook>,
-    inputs: Map<String, Value>,
+    mut inputs: Map<String, Value>,
     settings: RunSettings,
     backend: Backend,
     devices: Vec<PlannedDevice>,
 ) -> Result<Plan, PlanError> {
+    let secrets = take_secrets(&playbook.inputs, &mut inputs);
     let left_out = settings.selection.left_out(&playbook);
     let columns = columns(&playbook, &left_out);
     let (table, sha256) = (Vec::new(), String::new());
     let mut plan = Plan {
         playbook,
         inputs,
+        secrets,
         settings,
         backend,
         devices,
@@ -115,9 +122,12 @@ pub fn build(
         .devices
         .iter()
         .map(|planned| {
-            row(&plan, &templates, vars_known, &planned.device).map_err(|error| PlanError {
-                device: planned.device.name.to_string(),
-                error,
+            row(&plan, &templates, vars_known, &planned.device).map_err(|mut error| {
+                plan.secrets.hide(&mut error.message);
+                PlanError {
+                    device: planned.device.name.to_string(),
+                    error,
+                }
             })
         })
         .collect();
@@ -150,6 +160,7 @@ fn columns(playbook: &Playbook, left_out: &[Option<Cause>]) -> Vec<Column> {
         let known = Known::of(step, vars_known);
         for (nth, (argument, template)) in step.kind.arguments().templates.iter().enumerate() {
             if left_out[index].is_none()
+                && !step.no_log
                 && !template.is_literal()
                 && known.covers(template.references())
             {
@@ -181,17 +192,22 @@ fn row(
     if templates.is_empty() {
         return Ok(Vec::new());
     }
-    let scope = scope::for_device(plan, device, None, None)?;
     let columns = plan.columns.iter().zip(templates);
-    columns
-        .map(|(column, template)| {
+    let render = |scope: &Scope| {
+        let rendered = columns.clone().map(|(column, template)| {
             let step = &plan.playbook.steps[column.step];
             if step.vars.is_empty() {
-                return template.render(&scope);
+                return template.render(scope);
             }
-            template.render(&Known::of(step, vars_known).enter(&scope)?)
-        })
-        .collect()
+            template.render(&Known::of(step, vars_known).enter(scope)?)
+        });
+        rendered.collect::<Result<Vec<_>, _>>()
+    };
+    if !plan.secrets.is_empty() {
+        // What cannot be rendered with the values themselves should not wait for the run to fail.
+        render(&scope::for_device(plan, device, None, None)?)?;
+    }
+    render(&scope::marked(plan, device)?)
 }
 
 /// What the fingerprint covers of a device.

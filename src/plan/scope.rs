@@ -16,8 +16,27 @@ pub fn for_device(
     facts: Option<&SessionFacts>,
     run: Option<(&RunId, Timestamp)>,
 ) -> Result<Scope, TemplateError> {
+    let mut inputs = plan.inputs.clone();
+    for (name, value) in plan.secrets.values() {
+        inputs.insert(name.to_owned(), value.expose().into());
+    }
+    over(inputs, plan, device, facts, run)
+}
+
+/// What is known before the session, for eyes: marks stand in the places of secrets.
+pub(super) fn marked(plan: &Plan, device: &Device) -> Result<Scope, TemplateError> {
+    over(plan.inputs.clone(), plan, device, None, None)
+}
+
+fn over(
+    inputs: Map<String, Value>,
+    plan: &Plan,
+    device: &Device,
+    facts: Option<&SessionFacts>,
+    run: Option<(&RunId, Timestamp)>,
+) -> Result<Scope, TemplateError> {
     let mut scope = Scope::new();
-    scope.set_json("inputs", &Value::Object(plan.inputs.clone()));
+    scope.set_json("inputs", &Value::Object(inputs));
     scope.set_json("device", &fields(device, facts));
     if let Some((id, started)) = run {
         scope.set_json(

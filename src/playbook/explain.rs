@@ -4,7 +4,7 @@
 //! that is not so.
 
 use crate::text::diagnostic::Code;
-use std::fmt;
+use crate::text::words::wrap;
 
 /// A code, explained.
 #[derive(Debug, Clone, Copy)]
@@ -84,23 +84,27 @@ pub const fn explain(code: Code) -> Explanation {
             "The command line writes a file on the endpoint, and no later step removes it. What a response leaves behind confuses the next one, and may hold secrets."),
         Code::Unreachable => explained!(code, "unreachable",
             "The step can never run on any device, whatever is found there."),
+        Code::Secret => explained!(code, "secret",
+            "A secret goes to the endpoint and is kept out of everything else: the journal, the bags, the reports, the terminal. That can only be done for a value that comes out of an expression as it is, or through one of the quoting filters; half of it, or its upper case, would be another text that nobody knows to be secret. It stands in no playbook either: give it to an input with `secret: true`, by the environment or a file."),
     }
 }
 
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n\n{}", self.code, self.why)?;
-        for (title, text) in [
+impl Explanation {
+    /// The explanation on `width` columns. The samples keep their lines.
+    pub fn draw(&self, width: usize) -> String {
+        let mut text = format!("{}\n\n{}\n", self.code, wrap(self.why, width));
+        for (title, sample) in [
             ("A playbook of which it is said:", self.wrong),
             ("What is said:", self.said),
             ("A playbook without it:", self.right),
         ] {
-            writeln!(f, "\n{title}\n")?;
-            for line in text.lines() {
-                writeln!(f, "{}", format!("    {line}").trim_end())?;
+            text.extend(["\n", title, "\n\n"]);
+            for line in sample.lines() {
+                text.push_str(format!("    {line}").trim_end());
+                text.push('\n');
             }
         }
-        Ok(())
+        text
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a playbook asks of whoever runs it: typed values by name.
 
+use crate::secret::{MAX_BYTES, MIN_CHARS, Secret, Secrets, mark};
 use crate::template::{Choice, Fields, FromNode, FromText, Word};
 use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::duration::Duration;
@@ -36,6 +37,10 @@ pub struct Input {
     /// A regular expression that the whole value, or each element of a list, has to match.
     #[schemars(with = "Option<String>")]
     pub pattern: Option<Pattern>,
+    /// Whether nobody may see the value: it goes to the endpoint and is kept out of everything that is
+    /// shown or written. Text only.
+    #[schemars(extend("default" = false))]
+    pub secret: bool,
 }
 
 /// A regular expression for a whole text. It takes no more than linear time.
@@ -118,7 +123,6 @@ impl InputType {
 impl FromNode for Input {
     fn from_node(node: &Node, all: &mut Diagnostics) -> Option<Self> {
         let mut fields = Fields::new(node, "input", all);
-        super::syntax::not_built(&mut fields, &["secret"]);
         let kind = fields.or("type", InputType::String);
         let description = fields.optional("description");
         let required = fields.or("required", false);
@@ -126,6 +130,10 @@ impl FromNode for Input {
         let pattern = fields.optional("pattern");
         let default = fields.take("default");
         let default_span = fields.key_span("default");
+        let secret = fields.or("secret", false);
+        if secret {
+            fits_a_secret(&mut fields, kind);
+        }
         fields.finish();
         let mut input = Self {
             name: String::new(),
@@ -136,6 +144,7 @@ impl FromNode for Input {
             required,
             choices,
             pattern,
+            secret,
         };
         if required && default.is_some() {
             all.error(
@@ -145,7 +154,7 @@ impl FromNode for Input {
             )
             .help("remove `required` or `default`");
         }
-        if let Some(node) = default {
+        if let Some(node) = default.filter(|_| !secret) {
             match input.of_node(node) {
                 Ok(value) => input.default = Some(value),
                 // It is declared all the same, and whoever refers to it is not to blame.
@@ -156,6 +165,30 @@ impl FromNode for Input {
             }
         }
         Some(input)
+    }
+}
+
+/// A secret is text that stands nowhere, and so not in a playbook.
+fn fits_a_secret(fields: &mut Fields<'_, '_>, kind: InputType) {
+    if kind != InputType::String {
+        let span = fields.key_span("type");
+        fields
+            .diagnostics()
+            .error(Code::Secret, span, "a secret is text")
+            .help("remove `type` or `secret`");
+    }
+    for key in ["default", "choices"] {
+        if fields.has(key) {
+            let span = fields.key_span(key);
+            let message =
+                format!("a secret has no `{key}`: everybody who reads the playbook would know it");
+            fields
+                .diagnostics()
+                .error(Code::Secret, span, message)
+                .help(format!(
+                    "remove `{key}`; the value is given when the playbook runs"
+                ));
+        }
     }
 }
 
@@ -234,6 +267,9 @@ impl Input {
     }
 
     fn given(&self, given: &Given) -> Result<Value, String> {
+        if self.secret {
+            return self.concealed(given);
+        }
         let value = match given {
             Given::Text(text) => self.kind.parse(text).map_err(|why| {
                 if why.contains("found") {
@@ -248,8 +284,53 @@ impl Input {
     }
 }
 
+impl Input {
+    /// A secret's value, and no word of it in what is wrong with it.
+    fn concealed(&self, given: &Given) -> Result<Value, String> {
+        let text = match given {
+            Given::Text(text) => text.as_str(),
+            Given::Node(node) => node.scalar().ok_or("expected text")?,
+        };
+        if text.chars().count() < MIN_CHARS {
+            return Err(format!(
+                "a secret has at least {MIN_CHARS} characters: a shorter one could not be kept out of the evidence without destroying that"
+            ));
+        }
+        if text.len() > MAX_BYTES {
+            return Err(format!("a secret has at most {MAX_BYTES} bytes"));
+        }
+        let value = Value::from(text);
+        self.matches(&value)
+            .map_err(|_| "it does not match the input's `pattern`".to_owned())?;
+        Ok(value)
+    }
+
+    /// How to give it a value.
+    fn way(&self) -> String {
+        let name = &self.name;
+        if self.secret {
+            let variable = name.to_ascii_uppercase();
+            format!("SORTIE_INPUT_{variable}, or in a file with --inputs")
+        } else {
+            format!("-e {name}=VALUE")
+        }
+    }
+}
+
+/// Takes the values of secrets out of the inputs, and leaves marks in their places.
+pub fn take_secrets(declared: &[Input], inputs: &mut Map<String, Value>) -> Secrets {
+    let mut taken = Vec::new();
+    for input in declared.iter().filter(|input| input.secret) {
+        if let Some(Value::String(text)) = inputs.get_mut(&input.name) {
+            let text = std::mem::replace(text, mark(&input.name));
+            taken.push((input.name.clone(), Secret::new(text)));
+        }
+    }
+    Secrets::new(taken)
+}
+
 /// A value as somebody gave it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Given {
     /// On a command line.
     Text(String),
@@ -262,9 +343,10 @@ pub enum Given {
 pub enum InputError {
     #[error("the playbook has no input `{name}`{}", near.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
     Unknown { name: String, near: Option<String> },
-    #[error("the playbook needs the input `{name}`{}: give it with -e {name}=VALUE", description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
+    #[error("the playbook needs the input `{name}`{}: give it with {way}", description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
     Missing {
         name: String,
+        way: String,
         description: Option<String>,
     },
     #[error("input `{name}`: {why}")]
@@ -298,6 +380,7 @@ pub fn resolve(
             None if input.required => {
                 errors.push(InputError::Missing {
                     name,
+                    way: input.way(),
                     description: input.description.clone(),
                 });
             }

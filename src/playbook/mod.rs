@@ -131,6 +131,10 @@ pub struct Step {
     /// only records it, `stop_run` starts no further device. As in `defaults` unless given.
     #[schemars(with = "Option<Word<OnError>>")]
     pub on_error: OnError,
+    /// Whether what the step is asked and what it answers stays out of everything that is shown or written.
+    /// How it ended, findings and fetched files are told all the same; later steps see its result.
+    #[schemars(extend("default" = false))]
+    pub no_log: bool,
     /// The steps of its `verify` come next.
     #[schemars(skip)]
     pub has_proof: bool,

@@ -45,7 +45,7 @@ pub(super) fn with_block(schema: &mut Schema) {
         for (key, what) in [
             (
                 "block",
-                "Steps that stand together: `when`, `os` and `on_error` beside it hold for all of them.",
+                "Steps that stand together: `when`, `os`, `on_error` and `no_log` beside it hold for all of them.",
             ),
             (
                 "rescue",

@@ -5,7 +5,7 @@
 use super::check::MAX_STEPS;
 use super::modifier::{ForEach, Retry};
 use super::settings::Defaults;
-use super::syntax::{is_identifier, not_built};
+use super::syntax::is_identifier;
 use super::vars::Vars;
 use super::{Block, Part, Place, Step, proof, undo};
 use crate::model::device::Os;
@@ -71,6 +71,7 @@ pub(super) struct Around {
     pub(super) os: Vec<Os>,
     pub(super) tags: Vec<String>,
     pub(super) vars: Vars,
+    pub(super) no_log: bool,
 }
 
 /// Reads `steps` and `always`, in the order in which they run.
@@ -82,6 +83,7 @@ pub(super) fn read(fields: &mut Fields<'_, '_>, defaults: &Defaults) -> (Vec<Ste
         os: Vec::new(),
         tags: Vec::new(),
         vars: Vars::default(),
+        no_log: false,
     };
     if fields.has("steps") {
         list(fields, "steps", &around(Part::Main), &mut out);
@@ -131,7 +133,6 @@ pub(super) fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Arou
 fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
     proof::no_block(node, around, all);
     let mut fields = Fields::new(node, "the block", all).hints(STEP_HINTS);
-    not_built(&mut fields, &["no_log"]);
     let _: Option<String> = fields.optional("name");
     for key in [
         "id", "for_each", "register", "retry", "timeout", "verify", "undo",
@@ -162,6 +163,7 @@ fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
     inner.tags.extend(fields.or("tags", Vec::new()));
     let vars = Vars::read(&mut fields);
     inner.vars = around.vars.and(&vars);
+    inner.no_log |= fields.or("no_log", false);
     inner.defaults.on_error = fields.or("on_error", around.defaults.on_error);
     inner.place.block = Some(out.blocks.len());
     out.blocks.push(Block {
@@ -211,7 +213,6 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
         return;
     }
     let mut fields = Fields::new(node, "the step", all).hints(STEP_HINTS);
-    not_built(&mut fields, &["no_log"]);
     for key in ["rescue", "always"] {
         if fields.take(key).is_some() {
             let span = fields.key_span(key);
@@ -241,12 +242,14 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
     let retry = fields.or("retry", defaults.retry.clone());
     let timeout = fields.or("timeout", defaults.timeout.clone());
     let on_error = fields.or("on_error", defaults.on_error);
+    let no_log = around.no_log || fields.or("no_log", false);
     proof::refuse_beside(&mut fields, around);
     let proof = fields.take("verify");
     let inner = Around {
         os: os.clone(),
         tags: tags.clone(),
         vars: around.vars.and(&vars),
+        no_log,
         ..around.clone()
     };
     let undo = undo::read(&mut fields, &inner);
@@ -281,6 +284,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
         retry,
         timeout,
         on_error,
+        no_log,
         has_proof: proof.is_some(),
         undo,
         not_built: Vec::new(),

@@ -52,20 +52,6 @@ const TOP_HINTS: &[(&str, &str)] = &[
     ("become", "remove it: commands run as SYSTEM or root"),
 ];
 
-/// Complains about keys of the language that this version does not carry out.
-pub(super) fn not_built(fields: &mut Fields<'_, '_>, keys: &[&'static str]) {
-    for key in keys {
-        if fields.take(key).is_some() {
-            let span = fields.key_span(key);
-            let message = format!("`{key}` is part of the language and not built yet");
-            fields
-                .diagnostics()
-                .error(Code::Reserved, span, message)
-                .help("remove it, or wait for a later version");
-        }
-    }
-}
-
 /// Reads a whole document.
 pub(super) fn playbook(
     source: &Arc<Source>,

@@ -3,13 +3,15 @@
 use super::link::{Link, Now};
 use super::retry::{self, Exposure, Next};
 use crate::clock;
+use crate::model::conceal::{NO_LOG, withhold};
 use crate::model::device::Device;
 use crate::model::effect::Reached;
 use crate::model::event::EventKind;
 use crate::model::outcome::{Cause, Outcome};
-use crate::model::row::Row;
+use crate::model::row::{Row, RowKind};
 use crate::playbook::Step;
 use crate::playbook::modifier::ForEach;
+use crate::secret::Secrets;
 use crate::step::StepKind;
 use crate::step::cx::{StepCx, Stop};
 use crate::template::{Scope, TemplateError};
@@ -17,9 +19,11 @@ use crate::text::source::Source;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// How a step ended on one device, with what it found.
+#[derive(Clone)]
 pub(super) struct StepEnd {
     pub(super) outcome: Outcome,
     pub(super) attempts: u32,
@@ -86,6 +90,32 @@ impl StepEnd {
         }
     }
 
+    /// What of it is written down: all, unless its author wants nobody to see it. Findings are told on
+    /// purpose; of everything else one row says that there was something.
+    pub(super) fn recorded(&self, step: &Step) -> Cow<'_, Self> {
+        if !step.no_log {
+            return Cow::Borrowed(self);
+        }
+        let mut outcome = self.outcome.clone();
+        outcome.conceal(&withhold);
+        let (mut rows, others): (Vec<Row>, Vec<Row>) = self
+            .rows
+            .iter()
+            .cloned()
+            .partition(|row| row.kind == RowKind::Finding);
+        rows.extend(others.first().map(|first| Row {
+            name: Some(NO_LOG.into()),
+            ..Row::new(first.kind)
+        }));
+        Cow::Owned(Self {
+            outcome,
+            rows,
+            raw: Vec::new(),
+            result: Value::Null,
+            ..*self
+        })
+    }
+
     /// The step's part of `outcome.json`.
     pub(super) fn entry(&self, step: &Step, source: &Source) -> Value {
         let mut entry = json!({
@@ -100,15 +130,26 @@ impl StepEnd {
         if !step.place.part.is_main() {
             entry["part"] = json!(step.place.part);
         }
+        if step.no_log {
+            entry["withheld"] = json!("no_log");
+        }
         entry
     }
 
     /// The step's own file: how it ended, what was found, and the answers as they came.
-    pub(super) fn file(&self, entry: &Value) -> StepFile {
+    pub(super) fn file(&self, entry: &Value, secrets: &Secrets) -> StepFile {
+        let mut rows = self.rows.clone();
+        if !secrets.is_empty() {
+            let hide = |text: &mut String| secrets.hide(text);
+            for row in &mut rows {
+                row.conceal(&hide);
+            }
+        }
+        let bodies = self.raw.iter();
         StepFile {
             end: entry.clone(),
-            rows: self.rows.clone(),
-            raw: self.raw.iter().map(|body| verbatim(body)).collect(),
+            rows,
+            raw: bodies.map(|body| verbatim(body, secrets)).collect(),
         }
     }
 }
@@ -124,12 +165,21 @@ pub(super) struct StepFile {
     rows: Vec<Row>,
 }
 
-/// A body that is JSON stays as it is; anything else becomes a string.
-fn verbatim(body: &[u8]) -> Box<RawValue> {
-    let text = String::from_utf8_lossy(body).into_owned();
-    RawValue::from_string(text).unwrap_or_else(|_| {
-        serde_json::value::to_raw_value(&String::from_utf8_lossy(body)).expect("a string is JSON")
-    })
+/// A body that is JSON stays as it is; anything else becomes a string. One with a secret in it keeps only
+/// what it says.
+fn verbatim(body: &[u8], secrets: &Secrets) -> Box<RawValue> {
+    let text = String::from_utf8_lossy(body);
+    if !secrets.is_empty() {
+        let said = serde_json::from_slice(body).unwrap_or_else(|_| Value::from(&*text));
+        let mut shown = said.clone();
+        secrets.hide_in(&mut shown);
+        // What a repeated key hides from a reader of JSON stands in the text all the same.
+        if shown != said || matches!(secrets.text(&text), Cow::Owned(_)) {
+            return serde_json::value::to_raw_value(&shown).expect("it was JSON before");
+        }
+    }
+    RawValue::from_string(text.to_string())
+        .unwrap_or_else(|_| serde_json::value::to_raw_value(&*text).expect("a string is JSON"))
 }
 
 /// Runs a step to its outcome.
@@ -237,6 +287,7 @@ async fn attempts(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
     loop {
         attempt += 1;
         link.now = Now::new(step.id.clone(), attempt, link.deadline(timeout));
+        link.now.no_log = step.no_log;
         link.note(EventKind::StepStarted {
             device: device.id,
             step: step.id.clone(),
@@ -354,9 +405,12 @@ async fn retried(
     device: &Device,
     step: &Step,
     attempt: u32,
-    cause: Cause,
+    mut cause: Cause,
     after: Duration,
 ) {
+    if step.no_log {
+        cause.conceal(&withhold);
+    }
     link.note(EventKind::StepRetried {
         device: device.id,
         step: step.id.clone(),

@@ -173,6 +173,7 @@ impl Visit {
         if let Some(fields) = outcome.as_object_mut() {
             fields.extend(spot.into_iter().flatten());
         }
+        self.job.plan.secrets.hide_in(&mut outcome);
         (word, outcome)
     }
 }

@@ -10,11 +10,13 @@ use crate::bundle::store::Bag;
 use crate::clock;
 use crate::live::{Answer, Buffer};
 use crate::model::command::{Command, Reply};
+use crate::model::conceal::withhold;
 use crate::model::device::Device;
 use crate::model::effect::{Effect, Reached};
 use crate::model::event::{EventKind, OnError};
 use crate::model::id::{CommandId, FileId, SessionId, StepId};
 use crate::model::outcome::{Cause, Outcome};
+use crate::model::remote::RemoteText;
 use crate::model::row::{FileState, Finding, StoredFile};
 use crate::step::cx::{Fetched, Hands};
 use base64::Engine as _;
@@ -53,6 +55,8 @@ pub(super) struct Now {
     pub(super) exposure: Exposure,
     /// Bodies of the answers, for the step's file.
     pub(super) raw: Vec<Vec<u8>>,
+    /// What is asked and answered is not written down.
+    pub(super) no_log: bool,
 }
 
 impl Now {
@@ -63,6 +67,7 @@ impl Now {
             deadline,
             exposure: Exposure::None,
             raw: Vec::new(),
+            no_log: false,
         }
     }
 }
@@ -182,7 +187,8 @@ impl Link {
         if effect == Effect::Read {
             return Ok(());
         }
-        let (device, step, command) = (self.device.id, self.now.step.clone(), command.clone());
+        let (device, step, command) =
+            (self.device.id, self.now.step.clone(), self.told_of(command));
         self.job
             .ledger
             .record(EventKind::CommandPermitted {
@@ -241,17 +247,22 @@ impl Link {
         id: CommandId,
         result: &Result<Reply, Cause>,
     ) -> Result<(), Cause> {
-        let cause = result.as_ref().err();
-        let entry = json!({
+        let cause = self.cause_of(result);
+        let mut entry = json!({
             "t": clock::now(), "step_id": self.now.step, "attempt": self.now.attempt, "session": session,
-            "command_id": id, "command": command, "cause": cause,
-            "answer": result.as_ref().ok().map(|reply| reply.result.brief()),
+            "command_id": id, "command": self.told_of(command), "cause": cause,
         });
+        if self.now.no_log {
+            entry["withheld"] = "no_log".into();
+        } else {
+            entry["answer"] = json!(result.as_ref().ok().map(|reply| reply.result.brief()));
+        }
+        self.job.plan.secrets.hide_in(&mut entry);
         self.note(EventKind::CommandEnded {
             device: self.device.id,
             session,
             command: id,
-            cause: cause.cloned(),
+            cause,
         })
         .await;
         self.bag()?.transcript(&entry).map_err(Cause::from)
@@ -287,6 +298,7 @@ impl Link {
     async fn fetch(&mut self, fetched: &Fetched<'_>) -> Result<StoredFile, Cause> {
         let started = clock::now();
         let bag = self.bag()?;
+        let save_as = self.shown(fetched.save_as);
         let (patience, deadline) = (self.patience(), self.now.deadline);
         let session = &mut self.hold.current()?.session;
         let announced =
@@ -296,7 +308,7 @@ impl Link {
         {
             return Err(Cause::TooLarge { limit });
         }
-        let mut sink = bag.file(fetched.save_as, self.device.os)?;
+        let mut sink = bag.file(&save_as, self.device.os)?;
         let content = session.content(fetched.file, &mut sink, deadline);
         let result = bounded(patience, deadline, content).await;
         let result = result.and_then(|received| match announced {
@@ -320,7 +332,10 @@ impl Link {
             state,
             result.as_ref().err(),
         );
-        bag.index(&file)?;
+        bag.index(&StoredFile {
+            original_path: self.shown(&file.original_path),
+            ..file.clone()
+        })?;
         self.note(EventKind::FileStored {
             device: self.device.id,
             step: self.now.step.clone(),
@@ -331,6 +346,31 @@ impl Link {
         })
         .await;
         result.map(|()| file)
+    }
+
+    /// A command as it is written down.
+    fn told_of(&self, command: &Command) -> Command {
+        let mut command = command.clone();
+        if self.now.no_log {
+            command.conceal(&withhold);
+        }
+        command
+    }
+
+    /// Why a command failed, as it is written down.
+    fn cause_of(&self, result: &Result<Reply, Cause>) -> Option<Cause> {
+        let mut cause = result.as_ref().err().cloned();
+        if let Some(cause) = cause.as_mut().filter(|_| self.now.no_log) {
+            cause.conceal(&withhold);
+        }
+        cause
+    }
+
+    /// A path without secrets: it names a file of the bag.
+    fn shown(&self, path: &RemoteText) -> RemoteText {
+        let mut path = path.clone();
+        path.conceal(&|text| self.job.plan.secrets.hide(text));
+        path
     }
 
     fn entry(

@@ -219,8 +219,11 @@ impl Visit {
         scope: &mut Scope,
     ) -> Result<(), Cause> {
         end.publish(step, scope);
+        let end = end.recorded(step);
+        let secrets = &self.job.plan.secrets;
         let mut entry = end.entry(step, &self.job.plan.playbook.source);
-        let file = end.file(&entry);
+        secrets.hide_in(&mut entry);
+        let file = end.file(&entry, secrets);
         let (bag, id) = (self.link.bag()?, step.id.clone());
         self.link
             .on_disk(move || bag.step(ordinal, &id, &file))

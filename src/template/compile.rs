@@ -15,6 +15,10 @@ use std::sync::OnceLock;
 
 /// A variable that a template or an expression refers to, such as `inputs.case`.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about one name"
+)]
 pub struct Reference {
     /// The name and its attributes, as far as they are constant.
     pub path: Vec<String>,
@@ -23,6 +27,8 @@ pub struct Reference {
     pub guarded: bool,
     /// Its text may come out as it is: no quoting filter, no number and no yes or no stands between.
     pub verbatim: bool,
+    /// Its text comes out whole, as it is or quoted, or only a yes or no does: what a secret may do.
+    pub intact: bool,
     /// It is the whole expression.
     pub(super) whole: bool,
     /// What its value has to become, where it is all that a typed argument is given.
@@ -123,6 +129,7 @@ pub(super) fn compile(
             span: place(path.range),
             guarded: path.guarded,
             verbatim: path.verbatim,
+            intact: path.intact,
             whole: path.whole,
             wanted: None,
         })

@@ -18,6 +18,7 @@ mod expr;
 mod field;
 mod fields;
 mod filters;
+mod intact;
 mod json;
 mod scope;
 mod shape;

@@ -2,7 +2,7 @@
 //!
 //! The only user of minijinja's unstable machinery.
 
-use super::{engine, filters};
+use super::{engine, filters, intact};
 use crate::text::diagnostic::Code;
 use crate::text::words::suggest;
 use minijinja::Value;
@@ -13,6 +13,10 @@ use std::ops::Range;
 
 /// A name with its attributes, where it stands in the expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about one name"
+)]
 pub(super) struct Path {
     pub(super) parts: Vec<String>,
     pub(super) range: Range<usize>,
@@ -22,6 +26,8 @@ pub(super) struct Path {
     pub(super) verbatim: bool,
     /// It is the whole expression.
     pub(super) whole: bool,
+    /// Its text comes out whole, as it is or quoted, or only a yes or no does.
+    pub(super) intact: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,9 +57,11 @@ pub(super) fn analyse(source: &str) -> Analysis<'_> {
             let whole = path(&tree).is_some();
             let mut verbatim = BTreeSet::new();
             flow(&tree, &mut verbatim);
+            let intact = intact::starts(&tree);
             for path in &mut analysis.paths {
                 path.verbatim = verbatim.contains(&path.range.start);
                 path.whole = whole;
+                path.intact = intact.contains(&path.range.start);
             }
         }
         Err(error) => {
@@ -82,6 +90,7 @@ impl Analysis<'_> {
                 guarded,
                 verbatim: false,
                 whole: false,
+                intact: false,
             });
             return;
         }
@@ -268,7 +277,7 @@ impl Analysis<'_> {
 }
 
 /// `a.b["c"]` as its parts; `None` for everything else.
-fn path(expr: &Expr<'_>) -> Option<(usize, Vec<String>)> {
+pub(super) fn path(expr: &Expr<'_>) -> Option<(usize, Vec<String>)> {
     match expr {
         Expr::Var(var) => Some((var.span().start_offset as usize, vec![var.id.to_owned()])),
         Expr::GetAttr(attr) => {
@@ -341,7 +350,7 @@ fn flow(expr: &Expr<'_>, out: &mut BTreeSet<usize>) {
 }
 
 /// Filters that make text harmless in a command line.
-const QUOTES: [&str; 3] = ["cmd_quote", "ps_quote", "sh_quote"];
+pub(super) const QUOTES: [&str; 3] = ["cmd_quote", "ps_quote", "sh_quote"];
 
 fn is_number(expr: &Expr<'_>) -> bool {
     match expr {

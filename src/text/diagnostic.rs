@@ -48,10 +48,12 @@ pub enum Code {
     EffectDoubt,
     /// A file that is left on the endpoint.
     Cleanup,
+    /// A value that nobody may see, in a place where it would be seen.
+    Secret,
 }
 
 impl Code {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Syntax,
         Self::YamlFeature,
         Self::Trap,
@@ -76,6 +78,7 @@ impl Code {
         Self::Danger,
         Self::EffectDoubt,
         Self::Cleanup,
+        Self::Secret,
     ];
 
     pub const fn slug(self) -> &'static str {
@@ -104,6 +107,7 @@ impl Code {
             Self::Danger => "danger",
             Self::EffectDoubt => "effect-doubt",
             Self::Cleanup => "cleanup",
+            Self::Secret => "secret",
         }
     }
 }

@@ -71,6 +71,25 @@ impl<T: fmt::Display> fmt::Display for List<'_, T> {
     }
 }
 
+/// The text in lines of at most `width` characters, as far as its words allow.
+pub fn wrap(text: &str, width: usize) -> String {
+    let mut lines = String::with_capacity(text.len());
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > width {
+            lines.push('\n');
+            column = 0;
+        } else if column > 0 {
+            lines.push(' ');
+            column += 1;
+        }
+        lines.push_str(word);
+        column += length;
+    }
+    lines
+}
+
 /// The candidate that somebody may have meant, if one is near enough to say so.
 pub fn suggest<'a>(
     word: &str,
@@ -109,6 +128,23 @@ fn normal(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_end_between_words() {
+        let table = [
+            ("", ""),
+            ("one", "one"),
+            ("one two three", "one two\nthree"),
+            ("one  two\nthree", "one two\nthree"),
+            (
+                "é漢é abcdefghi longerthanten x",
+                "é漢é\nabcdefghi\nlongerthanten\nx",
+            ),
+        ];
+        for (text, lines) in table {
+            assert_eq!(wrap(text, 9), lines);
+        }
+    }
 
     #[test]
     fn counts() {

@@ -140,6 +140,7 @@ fn line(plan: &Plan, index: usize, step: &Step, width: usize, out: &mut String) 
         let (text, note) = match known.map(|at| plan.table.iter().map(move |row| row[at].as_str()))
         {
             None if template.is_literal() => (template.text().to_owned(), ""),
+            None if step.no_log => (template.text().to_owned(), "  (no_log)"),
             None => (template.text().to_owned(), "  (known during the run)"),
             Some(mut values) => match values.next() {
                 Some(first) if values.all(|value| value == first) => (first.to_owned(), ""),

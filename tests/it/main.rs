@@ -1,6 +1,7 @@
 mod any_bytes;
 mod api_http;
 mod cable;
+mod canary;
 mod engine;
 mod engine_faults;
 mod engine_flow;

@@ -146,6 +146,7 @@ impl Rig {
         let draft = Draft::begin(out.path(), &run_id).expect("it is empty");
         let file = journal::create(&draft.path().join("journal.jsonl")).expect("it is new");
         let (ledger, writer) = Ledger::open((self.tape)(file), ids.clone(), None);
+        let ledger = ledger.without(&plan.secrets);
         let first = EventKind::RunStarted {
             format: journal::FORMAT.to_owned(),
             run_id: run_id.clone(),

@@ -9,6 +9,7 @@ mod danger;
 mod effect_doubt;
 mod fits;
 mod programs;
+mod secrets;
 mod session;
 mod unquoted;
 mod unreachable;
@@ -20,9 +21,10 @@ use crate::text::diagnostic::Diagnostics;
 
 type Lint = fn(&Playbook, &mut Diagnostics);
 
-const LINTS: [Lint; 7] = [
+const LINTS: [Lint; 8] = [
     unquoted::check,
     danger::check,
+    secrets::check,
     effect_doubt::check,
     session::check,
     cleanup::check,
