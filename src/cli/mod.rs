@@ -5,6 +5,7 @@
 mod backend;
 mod check;
 mod exit;
+mod library;
 mod load;
 mod options;
 mod output;

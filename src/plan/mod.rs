@@ -14,14 +14,15 @@ use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
 use crate::playbook::Playbook;
 use crate::playbook::chosen::Selection;
-use crate::playbook::references::is_known_before_session;
-use crate::step::{Arguments, StepKind};
-use crate::template::{Template, TemplateError};
+use crate::step::Arguments;
+use crate::template::{Scope, Template, TemplateError};
 use crate::text::json;
 use jiff::Timestamp;
 use price::Price;
+use scope::Early;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A playbook made definite.
@@ -84,7 +85,8 @@ pub fn build(
     devices: Vec<PlannedDevice>,
 ) -> Result<Plan, PlanError> {
     let left_out = settings.selection.left_out(&playbook);
-    let columns = columns(&playbook, &left_out);
+    let early = Early::of(&playbook);
+    let columns = columns(&playbook, &left_out, &early);
     let (table, sha256) = (Vec::new(), String::new());
     let mut plan = Plan {
         playbook,
@@ -112,7 +114,7 @@ pub fn build(
         .devices
         .iter()
         .map(|planned| {
-            row(&plan, &templates, &planned.device).map_err(|error| PlanError {
+            row(&plan, &templates, &early, &planned.device).map_err(|error| PlanError {
                 device: planned.device.name.to_string(),
                 error,
             })
@@ -132,6 +134,7 @@ pub fn build(
         });
     plan.sha256 = fingerprint(
         &plan.playbook.source.text,
+        &plan.playbook.used_files(),
         &plan.inputs,
         &plan.settings,
         &plan.backend,
@@ -140,24 +143,14 @@ pub fn build(
     Ok(plan)
 }
 
-fn columns(playbook: &Playbook, left_out: &[Option<Cause>]) -> Vec<Column> {
+fn columns(playbook: &Playbook, left_out: &[Option<Cause>], early: &[Early]) -> Vec<Column> {
     let mut columns = Vec::new();
-    // A derived value that needs a session makes everything that uses it wait for one too.
-    let late_vars = playbook
-        .vars
-        .iter()
-        .any(|(_, data)| !is_known_before_session(data.references()));
-    let sets = playbook
-        .steps
-        .iter()
-        .any(|step| matches!(step.kind, StepKind::Set(_)));
     for (index, step) in playbook.steps.iter().enumerate() {
         for (nth, (argument, template)) in step.kind.arguments().templates.iter().enumerate() {
-            let waits = (late_vars || sets) && template.roots().contains("vars");
+            let mut references = template.references();
             if left_out[index].is_none()
                 && !template.is_literal()
-                && is_known_before_session(template.references())
-                && !waits
+                && references.all(|one| early[step.frame].knows(one))
             {
                 columns.push(Column {
                     step: index,
@@ -173,16 +166,37 @@ fn columns(playbook: &Playbook, left_out: &[Option<Cause>]) -> Vec<Column> {
 fn row(
     plan: &Plan,
     templates: &[&Template],
+    early: &[Early],
     device: &Device,
 ) -> Result<Vec<String>, TemplateError> {
     if templates.is_empty() {
         return Ok(Vec::new());
     }
-    let scope = scope::for_device(plan, device, None, None)?;
-    templates
-        .iter()
-        .map(|template| template.render(&scope))
-        .collect()
+    let mut scopes = BTreeMap::from([(0, scope::for_device(plan, device, None, None)?)]);
+    let mut values = Vec::with_capacity(templates.len());
+    for (template, column) in templates.iter().zip(&plan.columns) {
+        let frame = plan.playbook.steps[column.step].frame;
+        begin(frame, plan, early, &mut scopes)?;
+        values.push(template.render(&scopes[&frame])?);
+    }
+    Ok(values)
+}
+
+/// Makes the scope of a frame, and those of the frames that it stands in.
+fn begin(
+    frame: usize,
+    plan: &Plan,
+    early: &[Early],
+    scopes: &mut BTreeMap<usize, Scope>,
+) -> Result<(), TemplateError> {
+    let around: Vec<_> = plan.playbook.frames_around(frame).collect();
+    for (at, used) in around.into_iter().rev() {
+        if !scopes.contains_key(&at) {
+            let scope = scope::for_frame_early(used, &scopes[&used.caller], early[at])?;
+            scopes.insert(at, scope);
+        }
+    }
+    Ok(())
 }
 
 /// What the fingerprint covers of a device.
@@ -194,10 +208,11 @@ pub(crate) struct Covered<'a> {
     pub(crate) values: &'a [String],
 }
 
-/// SHA-256 over what an approval means: the playbook's bytes, inputs, limits, the organisation, the
+/// SHA-256 over what an approval means: the bytes of the playbook and of those that it uses, inputs, limits, the organisation, the
 /// devices with names and registration times, and what was rendered for each. Not the time, not the address.
 pub(crate) fn fingerprint<'a>(
     playbook: &str,
+    used: &BTreeMap<String, String>,
     inputs: &Map<String, Value>,
     settings: &RunSettings,
     backend: &Backend,
@@ -212,6 +227,9 @@ pub(crate) fn fingerprint<'a>(
         "format": document::FORMAT, "playbook": playbook, "inputs": inputs, "settings": settings,
         "organisation": backend.organisation, "api": backend.api,
     }));
+    if !used.is_empty() {
+        part(&json!({ "used": used }));
+    }
     // The order in which devices start is no part of what is approved.
     let mut devices: Vec<Covered<'_>> = devices.collect();
     devices.sort_by_key(|device| device.id);
@@ -236,7 +254,7 @@ impl Plan {
         let steps = self.playbook.steps.iter().zip(&self.left_out);
         Price::of_steps(
             steps
-                .filter(|(step, left_out)| left_out.is_none() && step.is_for(os))
+                .filter(|(step, left_out)| left_out.is_none() && self.playbook.is_for(step, os))
                 .map(|(step, _)| step),
         )
     }

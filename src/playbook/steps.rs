@@ -6,7 +6,7 @@ use super::check::MAX_STEPS;
 use super::modifier::{ForEach, Retry};
 use super::settings::Defaults;
 use super::syntax::{is_identifier, not_built};
-use super::{Block, Part, Place, Step};
+use super::{Block, Part, Place, Step, used};
 use crate::model::device::Os;
 use crate::model::effect::Effect;
 use crate::model::id::StepId;
@@ -160,6 +160,8 @@ fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
         place: around.place,
         when,
         has_rescue: fields.has("rescue"),
+        frame: 0,
+        begins: None,
     });
     for (key, part) in [
         ("block", Part::Main),
@@ -230,13 +232,14 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
     let timeout = fields.or("timeout", defaults.timeout.clone());
     let on_error = fields.or("on_error", defaults.on_error);
     let action = action(&mut fields);
+    used::whole(&mut fields);
     fields.finish();
     let (key, mut kind) = action?;
     if let StepKind::GetFile(step) = &mut kind {
         step.max_size = step.max_size.take().or_else(|| defaults.max_size.clone());
     }
     repeats(&kind, &retry, all);
-    let label = name.unwrap_or_else(|| kind.spec().summary.to_owned());
+    let label = name.unwrap_or_else(|| kind.label().to_owned());
     // Ids that an author did not choose are made distinct later.
     let id = id.unwrap_or_else(|| StepId(slug(&label)));
     Some(Step {
@@ -245,6 +248,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics) -> Option<Step> {
         span: key.span,
         id_span,
         place: around.place,
+        frame: 0,
         kind,
         when,
         os,

@@ -102,6 +102,7 @@ pub(super) fn playbook(
     fields.finish();
     Some(Playbook {
         source: Arc::clone(source),
+        files: Vec::new(),
         name: name?,
         description,
         author,
@@ -113,6 +114,7 @@ pub(super) fn playbook(
         settings,
         steps,
         blocks,
+        frames: Vec::new(),
         outputs,
     })
 }

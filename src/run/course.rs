@@ -3,14 +3,19 @@
 //!
 //! It decides and remembers; running a step and writing down how it ended is the walk's business.
 
+use super::frames::Frames;
+use crate::model::device::Os;
 use crate::model::event::OnError;
 use crate::model::id::StepId;
 use crate::model::outcome::{Cause, Outcome};
-use crate::playbook::{Part, Place, Playbook, Step};
-use crate::template::{Scope, TemplateError};
+use crate::playbook::{Block, Part, Place, Playbook, Step};
+use crate::template::TemplateError;
 
 pub(super) struct Course<'p> {
     playbook: &'p Playbook,
+    os: Os,
+    /// The steps whose end nobody knows.
+    unknown: Vec<&'p StepId>,
     top: Track<'p>,
     blocks: Vec<Track<'p>>,
     /// Where the last step stood.
@@ -22,6 +27,10 @@ pub(super) struct Course<'p> {
 struct Track<'p> {
     /// Whether its condition holds; nothing before its first step.
     open: Option<bool>,
+    /// Why none of its steps runs, if that is not because its condition does not hold.
+    shut: Option<Cause>,
+    /// The step that failed in the place of a used playbook which could not be begun.
+    blamed: Option<&'p StepId>,
     /// The failure after which no further step of its main part runs.
     halted: Option<&'p StepId>,
     failed: Vec<&'p Step>,
@@ -50,13 +59,17 @@ pub(super) enum Turn {
 pub(super) struct Left<'p> {
     pub(super) rescued: Vec<&'p Step>,
     /// Failures that nothing can make good any more.
-    pub(super) lost: Vec<&'p Step>,
+    pub(super) lost: Vec<(&'p Step, OnError)>,
+    /// Used playbooks that have ended, and how; what is used in one comes before it.
+    pub(super) frames: Vec<(usize, &'static str)>,
 }
 
 impl<'p> Course<'p> {
-    pub(super) fn new(playbook: &'p Playbook) -> Self {
+    pub(super) fn new(playbook: &'p Playbook, os: Os) -> Self {
         Self {
             playbook,
+            os,
+            unknown: Vec::new(),
             top: Track::default(),
             blocks: playbook.blocks.iter().map(|_| Track::default()).collect(),
             at: Place::default(),
@@ -82,12 +95,15 @@ impl<'p> Course<'p> {
     }
 
     /// What is to be done with a step, now that it is its turn.
-    pub(super) fn turn(&mut self, step: &'p Step, scope: &Scope) -> Turn {
+    pub(super) fn turn(&mut self, step: &'p Step, frames: &mut Frames<'_>) -> Turn {
         for place in self.playbook.chain(step.place) {
             if let Some(block) = place.block {
-                match self.open(block, step, scope) {
+                match self.open(block, step, frames) {
                     Ok(true) => {}
-                    Ok(false) => return Turn::Skip(Cause::WhenFalse),
+                    Ok(false) => {
+                        let shut = self.blocks[block].shut.clone();
+                        return Turn::Skip(shut.unwrap_or(Cause::WhenFalse));
+                    }
                     Err(error) => return Turn::Fail(error),
                 }
             }
@@ -108,19 +124,73 @@ impl<'p> Course<'p> {
         Turn::Run
     }
 
-    /// A block's condition is asked once. Where it has no value, nothing but what runs in any case runs.
-    fn open(&mut self, block: usize, step: &'p Step, scope: &Scope) -> Result<bool, TemplateError> {
+    /// A block's condition is asked once. Where it has no value, nothing but what runs in any case runs; and
+    /// nothing at all of a used playbook that cannot be begun.
+    fn open(
+        &mut self,
+        block: usize,
+        step: &'p Step,
+        frames: &mut Frames<'_>,
+    ) -> Result<bool, TemplateError> {
         if let Some(open) = self.blocks[block].open {
             return Ok(open);
         }
-        let when = self.playbook.blocks[block].when.as_ref();
-        let holds = when.map_or(Ok(true), |when| when.test(scope));
+        let Block {
+            when,
+            frame,
+            begins,
+            ..
+        } = &self.playbook.blocks[block];
+        let used = begins.and_then(|frame| self.playbook.frame(frame));
         let track = &mut self.blocks[block];
-        track.open = Some(*holds.as_ref().unwrap_or(&true));
+        if let Some(used) = used
+            && !(used.os.is_empty() || used.os.contains(&self.os))
+        {
+            track.open = Some(false);
+            let os = self.os.to_string();
+            track.shut = Some(Cause::OtherOs { os });
+            return Ok(false);
+        }
+        let scope = frames.of(*frame);
+        let mut holds = when.as_ref().map_or(Ok(true), |when| when.test(scope));
+        if let (Ok(true), Some(begins)) = (&holds, begins) {
+            holds = frames.begin(*begins).map(|()| true);
+        }
+        track.open = Some(*holds.as_ref().unwrap_or(&used.is_none()));
         if holds.is_err() {
             track.halted = Some(&step.id);
+            if used.is_some() {
+                track.blamed = Some(&step.id);
+                let step = step.id.to_string();
+                track.shut = Some(Cause::EarlierFailure { step });
+            }
         }
         holds
+    }
+
+    /// What a failure of a step means at a place around it, or in the end. Where it stands for a used
+    /// playbook that could not be begun, it means what that one's user says.
+    fn on_error_at(&self, step: &Step, around: Option<Place>) -> OnError {
+        let chain = self.playbook.chain(step.place);
+        let has_failed_for = |place: &&Place| {
+            place
+                .block
+                .is_some_and(|block| self.blocks[block].blamed == Some(&step.id))
+        };
+        let blamed = chain.iter().find(has_failed_for).and_then(|place| {
+            let used = self
+                .playbook
+                .frame(self.playbook.blocks[place.block?].begins?)?;
+            Some((used.on_error, used.caller))
+        });
+        let (within, frame) = blamed.unwrap_or((step.on_error, step.frame));
+        let around = around.map_or(0, |place| self.playbook.frame_at(place));
+        self.playbook.on_error_in(within, frame, around)
+    }
+
+    /// What a failure of a step means for the device.
+    pub(super) fn on_error(&self, step: &Step) -> OnError {
+        self.on_error_at(step, None)
     }
 
     /// Whether a failure there may still be made good.
@@ -136,6 +206,9 @@ impl<'p> Course<'p> {
 
     /// Takes note of how a step ended.
     pub(super) fn ended(&mut self, step: &'p Step, outcome: &Outcome) {
+        if let Outcome::Unknown { .. } = outcome {
+            self.unknown.push(&step.id);
+        }
         match outcome {
             Outcome::Failed { .. } | Outcome::Unknown { .. } => self.failed(step.place, step),
             Outcome::Done => {
@@ -150,10 +223,11 @@ impl<'p> Course<'p> {
     }
 
     fn failed(&mut self, place: Place, step: &'p Step) {
-        if step.on_error == OnError::Ignore {
+        let on_error = self.on_error_at(step, Some(place));
+        if on_error == OnError::Ignore {
             return;
         }
-        let halts = step.on_error != OnError::Continue;
+        let halts = on_error != OnError::Continue;
         let track = self.track(place.block);
         let (failed, halted) = match place.part {
             Part::Main => (&mut track.failed, &mut track.halted),
@@ -166,6 +240,25 @@ impl<'p> Course<'p> {
         }
     }
 
+    /// How a used playbook has ended.
+    fn status(&self, block: usize) -> Option<(usize, &'static str)> {
+        let frame = self.playbook.blocks[block].begins?;
+        let track = &self.blocks[block];
+        let mut failed = track.failed.iter().chain(&track.failed_last).peekable();
+        let status = if failed.peek().is_none() {
+            match (track.open, track.blamed) {
+                (_, Some(_)) => "failed",
+                (Some(true), None) => "done",
+                (_, None) => "skipped",
+            }
+        } else if failed.any(|step| self.unknown.contains(&&step.id)) {
+            "unknown"
+        } else {
+            "failed"
+        };
+        Some((frame, status))
+    }
+
     /// Leaves the blocks that the next step does not stand in, the innermost first.
     pub(super) fn go(&mut self, next: Place) -> Left<'p> {
         let mut left = Left::default();
@@ -174,7 +267,11 @@ impl<'p> Course<'p> {
             && !next_chain.iter().any(|place| place.block == Some(block))
         {
             self.at = self.playbook.blocks[block].place;
+            left.frames.extend(self.status(block));
+            // What it blames is asked for until the failure has gone all the way up.
+            let blamed = self.blocks[block].blamed;
             let track = std::mem::take(&mut self.blocks[block]);
+            self.blocks[block].blamed = blamed;
             let good = track.rescue.has_done && track.rescue.failed.is_empty();
             let mut failed = vec![(Part::Always, track.failed_last)];
             if good {
@@ -191,7 +288,8 @@ impl<'p> Course<'p> {
                 let lost = self.may_be_rescued(place) && !self.may_be_rescued(self.at);
                 for step in steps {
                     self.failed(self.at, step);
-                    left.lost.extend(lost.then_some(step));
+                    let on_error = self.on_error(step);
+                    left.lost.extend(lost.then_some((step, on_error)));
                 }
             }
         }

@@ -5,6 +5,7 @@
 use super::attempt::{self, StepEnd};
 use super::course::{Course, Left, Turn};
 use super::device::Visit;
+use super::frames::Frames;
 use super::hold::end_of;
 use super::patience::{ALWAYS, always_over};
 use super::retry::Fate;
@@ -29,7 +30,7 @@ impl Visit {
         };
         let job = Arc::clone(&self.job);
         let playbook = &job.plan.playbook;
-        let mut scope = match scope::for_device(
+        let scope = match scope::for_device(
             &job.plan,
             &self.device,
             Some(&facts),
@@ -45,14 +46,15 @@ impl Visit {
             }
         };
         let mut early = None;
-        let mut course = Course::new(playbook);
+        let mut course = Course::new(playbook, self.device.os);
+        let mut frames = Frames::new(playbook, scope);
         for (ordinal, step) in (1..).zip(&playbook.steps) {
             if self.job.ledger.is_broken() {
                 return DeviceEnd::Failed {
                     cause: Cause::Journal,
                 };
             }
-            self.leave(course.go(step.place)).await;
+            self.leave(course.go(step.place), &mut frames).await;
             let is_last = playbook.is_last(step);
             if !is_last && self.job.cancel.is_draining() {
                 early.get_or_insert(DeviceEnd::Cancelled {
@@ -62,20 +64,23 @@ impl Visit {
             if early.is_some() && !course.tidies(step) {
                 // It has no outcome; what refers to it finds nothing.
                 let cause = Cause::Interrupted;
-                StepEnd::skipped(step, cause).publish(step, &mut scope);
+                StepEnd::skipped(step, cause).publish(step, frames.of(step.frame));
                 continue;
             }
             let turn = match &job.plan.left_out[ordinal - 1] {
                 Some(cause) => Turn::Skip(cause.clone()),
-                None => course.turn(step, &scope),
+                None => course.turn(step, &mut frames),
             };
+            let scope = frames.of(step.frame);
             let end = match turn {
                 Turn::Skip(cause) => StepEnd::skipped(step, cause),
                 Turn::Fail(error) => StepEnd::failed(step, error),
-                Turn::Run if is_last || early.is_some() => self.run_last(step, &scope).await,
-                Turn::Run => attempt::run(&mut self.link, &self.device, step, &scope).await,
+                Turn::Run if is_last || early.is_some() => self.run_last(step, scope).await,
+                Turn::Run => attempt::run(&mut self.link, &self.device, step, scope).await,
             };
-            if let Err(cause) = self.keep(ordinal, step, &end, &mut scope).await {
+            end.publish(step, scope);
+            let on_error = course.on_error(step);
+            if let Err(cause) = self.keep(ordinal, step, &end, on_error).await {
                 early.get_or_insert(DeviceEnd::Failed { cause });
             }
             if was_stopped(&end.outcome) && self.job.cancel.is_draining() && !is_last {
@@ -85,10 +90,10 @@ impl Visit {
             }
             course.ended(step, &end.outcome);
             if is_broken(&end.outcome) && !course.may_be_rescued(step.place) {
-                self.stop_run(step).await;
+                self.stop_run(step, on_error).await;
             }
         }
-        self.leave(course.go(Place::default())).await;
+        self.leave(course.go(Place::default()), &mut frames).await;
         if let Some(end) = early {
             return end;
         }
@@ -96,14 +101,17 @@ impl Visit {
             // An output over a step that did not come to its result has no value; that is no failure.
             self.outputs.insert(
                 name.text.clone(),
-                template.json(&scope).unwrap_or(Value::Null),
+                template.json(frames.of(0)).unwrap_or(Value::Null),
             );
         }
         DeviceEnd::Walked
     }
 
     /// Takes note of what became of the failures of a block.
-    async fn leave(&mut self, left: Left<'_>) {
+    async fn leave(&mut self, left: Left<'_>, frames: &mut Frames<'_>) {
+        for (frame, status) in left.frames {
+            frames.end(frame, status);
+        }
         for step in left.rescued {
             let entry = self
                 .ends
@@ -118,8 +126,8 @@ impl Visit {
             };
             self.link.note(event).await;
         }
-        for step in left.lost {
-            self.stop_run(step).await;
+        for (step, on_error) in left.lost {
+            self.stop_run(step, on_error).await;
         }
     }
 
@@ -147,8 +155,8 @@ impl Visit {
     }
 
     /// Stops the run where the author wants that of a failure of this step.
-    async fn stop_run(&self, step: &Step) {
-        if step.on_error == OnError::StopRun {
+    async fn stop_run(&self, step: &Step, on_error: OnError) {
+        if on_error == OnError::StopRun {
             self.job
                 .stop(Stop::Step {
                     device: self.device.id,
@@ -158,15 +166,14 @@ impl Visit {
         }
     }
 
-    /// Writes down how a step ended, and lets later steps see its result.
+    /// Writes down how a step ended.
     async fn keep(
         &mut self,
         ordinal: usize,
         step: &Step,
         end: &StepEnd,
-        scope: &mut Scope,
+        on_error: OnError,
     ) -> Result<(), Cause> {
-        end.publish(step, scope);
         let entry = end.entry(step);
         let file = end.file(&entry);
         let (bag, id) = (self.link.bag()?, step.id.clone());
@@ -182,7 +189,7 @@ impl Visit {
                 step: step.id.clone(),
                 outcome: end.outcome.clone(),
                 attempts: end.attempts,
-                on_error: step.on_error,
+                on_error,
             })
             .await
     }

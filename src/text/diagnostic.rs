@@ -215,6 +215,13 @@ impl Diagnostics {
         self.0.iter()
     }
 
+    /// Moves all places by so much: the file does not stand first among several.
+    pub fn shift(&mut self, by: usize) {
+        for diagnostic in &mut self.0 {
+            diagnostic.span = diagnostic.span.shifted(by);
+        }
+    }
+
     /// In the order of the file, each said once.
     pub fn into_vec(self) -> Vec<Diagnostic> {
         let mut all = self.0;
@@ -230,6 +237,15 @@ impl<'a> IntoIterator for &'a Diagnostics {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
+    }
+}
+
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

@@ -70,7 +70,7 @@ fn block(diagnostic: &Diagnostic, source: &Source, renderer: &Renderer) -> Strin
     let (text, within) = harmless(source, line, diagnostic.span);
     let snippet = Snippet::source(text)
         .line_start(source.place(line.start).line)
-        .path(shown(&source.name))
+        .path(shown(source.name_of(line.start)))
         .annotation(AnnotationKind::Primary.span(within.range()));
     let group = level
         .primary_title(shown(&diagnostic.message))

@@ -4,6 +4,7 @@ mod cable;
 mod engine;
 mod engine_faults;
 mod engine_flow;
+mod engine_use;
 mod faulty;
 mod invalid;
 mod layers;
