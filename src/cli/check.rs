@@ -2,10 +2,11 @@
 
 use super::Failure;
 use super::exit::Exit;
+use super::library;
 use super::load::{self, Verdict};
 use super::output::Output;
 use super::told;
-use crate::playbook::check::{Checked, check};
+use crate::playbook::check::{Checked, check_with};
 use crate::playbook::explain::explain;
 use crate::text::diagnostic::Code;
 use crate::text::escape::Escaped;
@@ -60,7 +61,7 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
                 continue;
             }
         };
-        let checked = check(&name, &bytes);
+        let checked = check_with(&name, &bytes, &library::beside(path));
         let verdict = if args.format == Format::Human {
             human(&name, &checked, output)
         } else {

@@ -5,7 +5,8 @@ use super::exit::Exit;
 use super::options::Scope;
 use super::output::Output;
 use crate::playbook::Playbook;
-use crate::playbook::check::check;
+use crate::playbook::check::check_with;
+use crate::playbook::used::Library;
 use crate::sim::scenario::Scenario;
 use crate::target::names::Names;
 use crate::target::{Selector, SelectorError, Targets};
@@ -29,13 +30,16 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
             format!("cannot read {}: {error}", Escaped(&name)),
         )
     };
+    bytes(path).map_err(failed)
+}
+
+/// The bytes of such a file.
+pub(super) fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // One byte more than allowed is enough to see that it is too large.
-    File::open(path)
-        .map_err(failed)?
+    File::open(path)?
         .take(MAX_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -78,9 +82,10 @@ impl Verdict {
 pub(super) fn playbook(
     name: &str,
     bytes: &[u8],
+    library: &Library<'_>,
     output: &Output,
 ) -> Result<Arc<Playbook>, Failure> {
-    let checked = check(name, bytes);
+    let checked = check_with(name, bytes, library);
     let verdict = show(&checked.diagnostics, &checked.source, output);
     if let Some(playbook) = checked.playbook {
         Ok(Arc::new(playbook))

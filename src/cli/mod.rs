@@ -6,6 +6,7 @@ mod backend;
 mod check;
 mod exit;
 mod inputs;
+mod library;
 mod load;
 mod options;
 mod output;

@@ -5,7 +5,7 @@ use super::backend::{self, Backend};
 use super::exit::Exit;
 use super::options::Scope;
 use super::output::Output;
-use super::{inputs, load};
+use super::{inputs, library, load};
 use crate::clock;
 use crate::live::{DeviceQuery, Fleet};
 use crate::model::device::Device;
@@ -15,6 +15,7 @@ use crate::plan::{self, Plan, PlanError, PlannedDevice, RunSettings};
 use crate::playbook::Playbook;
 use crate::playbook::chosen::Selection;
 use crate::playbook::settings::MOST_SESSIONS;
+use crate::playbook::used::Unavailable;
 use crate::target::Selector;
 use crate::target::ids::Ids;
 use crate::target::{self, Targets};
@@ -125,7 +126,9 @@ pub(super) async fn make(
     scope: &Scope,
     output: &Output,
 ) -> Result<(Plan, Backend), Failure> {
-    let playbook = load::playbook(&path.display().to_string(), &load::read(path)?, output)?;
+    let name = path.display().to_string();
+    let library = library::beside(path);
+    let playbook = load::playbook(&name, &load::read(path)?, &library, output)?;
     let mut not_built = load::targets_not_built(&playbook, scope);
     match purpose {
         // Steps that are not built are marked; a plan on other devices or in another way would lie.
@@ -242,7 +245,13 @@ pub(super) async fn reopen(
         )
         .hint("make it again with sortie plan -o")
     })?;
-    let playbook = load::playbook(&document.path, document.playbook.as_bytes(), output)?;
+    // What was approved is what runs: the used playbooks come out of the plan, and never from the disk.
+    let library = |path: &str| {
+        let text = document.used.get(path).ok_or(Unavailable::Missing)?;
+        Ok(text.clone().into_bytes())
+    };
+    let text = document.playbook.as_bytes();
+    let playbook = load::playbook(&document.path, text, &library, output)?;
     load::refuse_not_built(&playbook.not_built(), &playbook.source, output)?;
     let inputs = inputs::again(&playbook, &document.inputs, scope, output)?;
     let ids = Ids(document.devices.iter().map(|line| line.id).collect());

@@ -72,7 +72,7 @@ fn table(width: usize) -> String {
         List::and(&understood)
     );
     paragraph(&text, 2, width, &mut out);
-    let text = format!("{}. `check` refuses them.", List::and(&NOT_BUILT));
+    let text = format!("Also {}, which `check` refuses.", List::and(&NOT_BUILT));
     paragraph(&text, 2, width, &mut out);
     out
 }

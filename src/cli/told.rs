@@ -87,7 +87,7 @@ fn tell<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> Told<'a> {
     let start = source.place(diagnostic.span.start);
     let end = source.place(diagnostic.span.end.max(diagnostic.span.start));
     Told {
-        file: &source.name,
+        file: source.name_of(diagnostic.span.start),
         line: start.line,
         column: start.column,
         end_line: end.line,

@@ -16,6 +16,7 @@ use crate::playbook::Part;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// Names the format.
 pub const FORMAT: &str = "sortie-plan/1";
@@ -39,6 +40,9 @@ pub struct Document {
     pub price: Price,
     /// The playbook's bytes.
     pub playbook: String,
+    /// Those of the playbooks that it uses, by their paths relative to its own folder.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub used: BTreeMap<String, String>,
 }
 
 /// A step, for readers; what runs is the playbook.
@@ -54,6 +58,9 @@ pub struct StepLine {
     /// Left out where it is an ordinary step.
     #[serde(default, skip_serializing_if = "Part::is_main")]
     pub part: Part,
+    /// The used playbook that it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<String>,
     /// Why it will be skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<Cause>,
@@ -102,6 +109,9 @@ impl Document {
                 .zip(&plan.left_out)
                 .map(|(step, left_out)| StepLine {
                     left_out: left_out.clone(),
+                    used: playbook
+                        .frame(step.frame)
+                        .map(|frame| frame.used.source.name.clone()),
                     ..step_line(step)
                 })
                 .collect(),
@@ -120,6 +130,7 @@ impl Document {
                 .collect(),
             price: plan.price(),
             playbook: playbook.source.text.clone(),
+            used: playbook.used_files(),
         }
     }
 
@@ -138,6 +149,7 @@ impl Document {
         });
         let found = fingerprint(
             &document.playbook,
+            &document.used,
             &document.inputs,
             &document.settings,
             &document.backend,
@@ -216,6 +228,7 @@ fn step_line(step: &crate::playbook::Step) -> StepLine {
         permissions: spec.permissions.to_vec(),
         os: step.os.clone(),
         part: step.place.part,
+        used: None,
         left_out: None,
         arguments,
     }

@@ -14,15 +14,15 @@ use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
 use crate::playbook::chosen::Selection;
 use crate::playbook::input::take_secrets;
-use crate::playbook::references::is_known_before_session;
 use crate::playbook::vars::Known;
 use crate::playbook::{Playbook, Step};
 use crate::secret::Secrets;
-use crate::step::{Arguments, StepKind};
-use crate::template::{Scope, Template, TemplateError};
+use crate::step::Arguments;
+use crate::template::{Reference, Scope, Template, TemplateError};
 use crate::text::json;
 use jiff::Timestamp;
 use price::Price;
+use scope::Early;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -92,7 +92,8 @@ pub fn build(
 ) -> Result<Plan, PlanError> {
     let secrets = take_secrets(&playbook.inputs, &mut inputs);
     let left_out = settings.selection.left_out(&playbook);
-    let columns = columns(&playbook, &left_out);
+    let early = Early::of(&playbook);
+    let columns = columns(&playbook, &left_out, &early);
     let (table, sha256) = (Vec::new(), String::new());
     let mut plan = Plan {
         playbook,
@@ -117,12 +118,11 @@ pub fn build(
         .iter()
         .map(|column| arguments[column.step].templates[column.nth].1)
         .collect();
-    let vars_known = vars_known(&plan.playbook);
     let rows: Result<_, _> = plan
         .devices
         .iter()
         .map(|planned| {
-            row(&plan, &templates, vars_known, &planned.device).map_err(|mut error| {
+            row(&plan, &templates, &early, &planned.device).map_err(|mut error| {
                 plan.secrets.hide(&mut error.message);
                 PlanError {
                     device: planned.device.name.to_string(),
@@ -145,6 +145,7 @@ pub fn build(
         });
     plan.sha256 = fingerprint(
         &plan.playbook.source.text,
+        &plan.playbook.used_files(),
         &plan.inputs,
         &plan.settings,
         &plan.backend,
@@ -153,11 +154,11 @@ pub fn build(
     Ok(plan)
 }
 
-fn columns(playbook: &Playbook, left_out: &[Option<Cause>]) -> Vec<Column> {
+fn columns(playbook: &Playbook, left_out: &[Option<Cause>], early: &[Early]) -> Vec<Column> {
     let mut columns = Vec::new();
-    let vars_known = vars_known(playbook);
     for (index, step) in playbook.steps.iter().enumerate() {
-        let known = Known::of(step, vars_known);
+        let outer = |reference: &Reference| early[step.frame].knows(reference);
+        let known = Known::of(step, &outer);
         for (nth, (argument, template)) in step.kind.arguments().templates.iter().enumerate() {
             if left_out[index].is_none()
                 && !step.no_log
@@ -175,39 +176,77 @@ fn columns(playbook: &Playbook, left_out: &[Option<Cause>]) -> Vec<Column> {
     columns
 }
 
-/// A derived value that needs a session makes everything that uses it wait for one too.
-fn vars_known(playbook: &Playbook) -> bool {
-    let mut vars = playbook.vars.iter();
-    let mut steps = playbook.steps.iter();
-    vars.all(|(_, data)| is_known_before_session(data.references()))
-        && !steps.any(|step| matches!(step.kind, StepKind::Set(_)))
-}
-
 fn row(
     plan: &Plan,
     templates: &[&Template],
-    vars_known: bool,
+    early: &[Early],
     device: &Device,
 ) -> Result<Vec<String>, TemplateError> {
     if templates.is_empty() {
         return Ok(Vec::new());
     }
-    let columns = plan.columns.iter().zip(templates);
-    let render = |scope: &Scope| {
-        let rendered = columns.clone().map(|(column, template)| {
+    if !plan.secrets.is_empty() {
+        // What cannot be rendered with the values themselves should not wait for the run to fail.
+        render(
+            plan,
+            templates,
+            early,
+            scope::for_device(plan, device, None, None)?,
+        )
+        .collect::<Result<Vec<_>, _>>()?;
+        let marked = render(plan, templates, early, scope::marked(plan, device)?);
+        // A mark need not fit where the value does.
+        return Ok(marked
+            .map(|value| value.unwrap_or_else(|_| "[secret]".to_owned()))
+            .collect());
+    }
+    render(
+        plan,
+        templates,
+        early,
+        scope::for_device(plan, device, None, None)?,
+    )
+    .collect()
+}
+
+/// The values of the columns, over the scope of the playbook that is run.
+fn render<'a>(
+    plan: &'a Plan,
+    templates: &'a [&Template],
+    early: &'a [Early],
+    top: Scope,
+) -> impl Iterator<Item = Result<String, TemplateError>> {
+    let mut scopes = BTreeMap::from([(0, top)]);
+    plan.columns
+        .iter()
+        .zip(templates)
+        .map(move |(column, template)| {
             let step = &plan.playbook.steps[column.step];
+            begin(step.frame, plan, early, &mut scopes)?;
+            let scope = &scopes[&step.frame];
             if step.vars.is_empty() {
                 return template.render(scope);
             }
-            template.render(&Known::of(step, vars_known).enter(scope)?)
-        });
-        rendered.collect::<Result<Vec<_>, _>>()
-    };
-    if !plan.secrets.is_empty() {
-        // What cannot be rendered with the values themselves should not wait for the run to fail.
-        render(&scope::for_device(plan, device, None, None)?)?;
+            let known = |reference: &Reference| early[step.frame].knows(reference);
+            template.render(&Known::of(step, &known).enter(scope)?)
+        })
+}
+
+/// Makes the scope of a frame, and those of the frames that it stands in.
+fn begin(
+    frame: usize,
+    plan: &Plan,
+    early: &[Early],
+    scopes: &mut BTreeMap<usize, Scope>,
+) -> Result<(), TemplateError> {
+    let around: Vec<_> = plan.playbook.frames_around(frame).collect();
+    for (at, used) in around.into_iter().rev() {
+        if !scopes.contains_key(&at) {
+            let scope = scope::for_frame_early(used, &scopes[&used.caller], early[at])?;
+            scopes.insert(at, scope);
+        }
     }
-    render(&scope::marked(plan, device)?)
+    Ok(())
 }
 
 /// What the fingerprint covers of a device.
@@ -219,10 +258,11 @@ pub(crate) struct Covered<'a> {
     pub(crate) values: &'a [String],
 }
 
-/// SHA-256 over what an approval means: the playbook's bytes, inputs, limits, the organisation, the
+/// SHA-256 over what an approval means: the bytes of the playbook and of those that it uses, inputs, limits, the organisation, the
 /// devices with names and registration times, and what was rendered for each. Not the time, not the address.
 pub(crate) fn fingerprint<'a>(
     playbook: &str,
+    used: &BTreeMap<String, String>,
     inputs: &Map<String, Value>,
     settings: &RunSettings,
     backend: &Backend,
@@ -237,6 +277,9 @@ pub(crate) fn fingerprint<'a>(
         "format": document::FORMAT, "playbook": playbook, "inputs": inputs, "settings": settings,
         "organisation": backend.organisation, "api": backend.api,
     }));
+    if !used.is_empty() {
+        part(&json!({ "used": used }));
+    }
     // The order in which devices start is no part of what is approved.
     let mut devices: Vec<Covered<'_>> = devices.collect();
     devices.sort_by_key(|device| device.id);
@@ -272,7 +315,7 @@ impl Plan {
         let scope = one.and_then(|one| scope::for_device(self, &one.device, None, None).ok());
         let steps = self.playbook.steps.iter().zip(&self.left_out);
         let (sure, rescues): (Vec<&Step>, Vec<&Step>) = steps
-            .filter(|(step, left_out)| left_out.is_none() && step.is_for(os))
+            .filter(|(step, left_out)| left_out.is_none() && self.playbook.is_for(step, os))
             .map(|(step, _)| step)
             .partition(|step| !self.playbook.is_rescue(step));
         let mut price = Price::of_steps(&sure, &scope.unwrap_or_default());

@@ -4,8 +4,11 @@ use super::Plan;
 use crate::model::command::SessionFacts;
 use crate::model::device::Device;
 use crate::model::id::RunId;
+use crate::playbook::Playbook;
+use crate::playbook::frame::Frame;
 use crate::playbook::references::is_known_before_session;
-use crate::template::{Scope, TemplateError};
+use crate::step::StepKind;
+use crate::template::{Data, Reference, Scope, TemplateError};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -44,17 +47,98 @@ fn over(
             &json!({"id": id, "short_id": id.short(), "started": started}),
         );
     }
+    // A derived value may need what only a session tells; it is then derived later.
+    derive(&mut scope, &plan.playbook, |data| {
+        facts.is_some() || is_known_before_session(data.references())
+    })?;
+    Ok(scope)
+}
+
+/// The scope in which the steps of a used playbook begin: its own inputs and vars, and of its caller's the
+/// device and the run.
+pub fn for_frame(frame: &Frame, caller: &Scope) -> Result<Scope, TemplateError> {
+    let mut scope = around(caller);
+    scope.set_json("inputs", &Value::Object(frame.inputs(caller)?));
+    derive(&mut scope, &frame.used, |_| true)?;
+    Ok(scope)
+}
+
+/// The same as far as it is known before the session; `early` says what that is.
+pub(super) fn for_frame_early(
+    frame: &Frame,
+    caller: &Scope,
+    early: Early,
+) -> Result<Scope, TemplateError> {
+    let mut scope = around(caller);
+    if early.inputs {
+        scope.set_json("inputs", &Value::Object(frame.inputs(caller)?));
+    }
+    derive(&mut scope, &frame.used, |_| early.vars)?;
+    Ok(scope)
+}
+
+/// What every scope has.
+fn around(caller: &Scope) -> Scope {
+    let shared = ["device", "run"].into_iter();
+    let shared = shared.filter_map(|name| Some((name, caller.get(name)?.clone())));
+    shared.collect()
+}
+
+fn derive(
+    scope: &mut Scope,
+    playbook: &Playbook,
+    is_known: impl Fn(&Data) -> bool,
+) -> Result<(), TemplateError> {
     let mut vars = Map::new();
     scope.set_json("vars", &json!({}));
-    for (name, data) in &plan.playbook.vars {
-        // A derived value may need what only a session tells; it is then derived later.
-        if facts.is_none() && !is_known_before_session(data.references()) {
-            continue;
+    for (name, data) in &playbook.vars {
+        if is_known(data) {
+            vars.insert(name.text.clone(), data.json(scope)?);
+            scope.set_json("vars", &Value::Object(vars.clone()));
         }
-        vars.insert(name.text.clone(), data.json(&scope)?);
-        scope.set_json("vars", &Value::Object(vars.clone()));
     }
-    Ok(scope)
+    Ok(())
+}
+
+/// What of a frame is known before the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Early {
+    pub(super) inputs: bool,
+    pub(super) vars: bool,
+}
+
+impl Early {
+    /// Of each frame, that of the playbook that is run first.
+    pub(super) fn of(playbook: &Playbook) -> Vec<Self> {
+        // A step may change what a variable is.
+        let mut sets = vec![false; playbook.frames.len() + 1];
+        for step in &playbook.steps {
+            sets[step.frame] |= matches!(step.kind, StepKind::Set(_));
+        }
+        let mut all: Vec<Self> = Vec::with_capacity(sets.len());
+        for (frame, sets) in sets.into_iter().enumerate() {
+            let known = |caller: &Self| {
+                let frame = playbook.frame(frame);
+                frame.is_none_or(|frame| frame.references().all(|one| caller.knows(one)))
+            };
+            let caller = playbook.frame(frame).map(|frame| all[frame.caller]);
+            let inputs = caller.is_none_or(|caller| known(&caller));
+            let vars = Self { inputs, vars: true };
+            let mut derived = playbook.of_frame(frame).vars.iter();
+            let vars =
+                !sets && derived.all(|(_, data)| data.references().all(|one| vars.knows(one)));
+            all.push(Self { inputs, vars });
+        }
+        all
+    }
+
+    pub(super) fn knows(self, reference: &Reference) -> bool {
+        match reference.root() {
+            "inputs" => self.inputs,
+            "vars" => self.vars,
+            _ => is_known_before_session(std::iter::once(reference)),
+        }
+    }
 }
 
 fn fields(device: &Device, facts: Option<&SessionFacts>) -> Value {

@@ -1,11 +1,13 @@
 //! The gate: a document becomes a [`Playbook`] here, or every reason why it does not is told at once.
 
-use super::{Playbook, Step, lint, references, syntax, undo};
+use super::expand::expand;
+use super::used::{Files, Library, alone};
+use super::{Playbook, Step, lint, references, undo};
+use crate::model::effect::Permission;
 use crate::model::id::StepId;
 use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::text::source::{Source, Span};
 use crate::text::words::Grouped;
-use crate::text::yaml;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -24,19 +26,28 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Checks a playbook as far as that is possible without devices.
+/// Checks a playbook that uses no others, as far as that is possible without devices.
 pub fn check(name: &str, bytes: &[u8]) -> Checked {
-    let mut all = Diagnostics::new();
-    let (source, node) = yaml::load(name, bytes, &mut all);
+    check_with(name, bytes, &alone)
+}
+
+/// Checks a playbook and those that it uses, as far as that is possible without devices.
+pub fn check_with(name: &str, bytes: &[u8], library: &Library<'_>) -> Checked {
+    let mut files = Files::new(name, library);
+    let top = files.top(bytes);
+    let Files {
+        source,
+        paths,
+        mut all,
+        ..
+    } = files;
     let source = Arc::new(source);
-    let node = node.filter(|_| expressions(&source, &mut all));
-    let playbook = node.and_then(|node| syntax::playbook(&source, &node, &mut all));
-    let playbook = playbook.map(|mut playbook| {
-        ids(&mut playbook.steps, &mut all);
-        references::check(&playbook, &mut all);
-        permissions(&playbook, &mut all);
-        sizes(&playbook, &mut all);
-        lint::check(&playbook, &mut all);
+    let sound = !all.has_errors();
+    let playbook = top.map(|top| {
+        let mut playbook = if sound { expand(top) } else { top.alone() };
+        playbook.source = Arc::clone(&source);
+        playbook.files = paths;
+        lint::whole(&playbook, &mut all);
         playbook
     });
     let sound = !all.has_errors();
@@ -48,7 +59,7 @@ pub fn check(name: &str, bytes: &[u8]) -> Checked {
 }
 
 /// Whether there are no more expressions than a playbook may have; each takes its memory.
-fn expressions(source: &Source, all: &mut Diagnostics) -> bool {
+pub(super) fn expressions(source: &Source, all: &mut Diagnostics) -> bool {
     let Some((at, _)) = source.text.match_indices("{{").nth(MAX_EXPRESSIONS) else {
         return true;
     };
@@ -59,6 +70,15 @@ fn expressions(source: &Source, all: &mut Diagnostics) -> bool {
     all.error(Code::Limit, Span::new(at, at + 2), message)
         .help("split it, or use for_each");
     false
+}
+
+/// Checks one file, when it is known what the playbooks that it uses give back.
+pub(super) fn one(playbook: &mut Playbook, all: &mut Diagnostics) {
+    ids(&mut playbook.steps, all);
+    references::check(playbook, all);
+    permissions(playbook, all);
+    sizes(playbook, all);
+    lint::check(playbook, all);
 }
 
 /// Ids are distinct: those that an author chose must be, the others are made so.
@@ -90,23 +110,18 @@ fn permissions(playbook: &Playbook, all: &mut Diagnostics) {
             if playbook.permissions.contains(needed) {
                 continue;
             }
-            let mut list: Vec<String> = playbook
-                .permissions
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-            list.push(needed.to_string());
-            all.error(
-                Code::Permission,
-                step.span,
-                format!("`{}` needs the permission `{needed}`", spec.key),
-            )
-            .help(format!(
-                "declare it at the top: permissions: [{}]",
-                list.join(", ")
-            ));
+            let message = format!("`{}` needs the permission `{needed}`", spec.key);
+            all.error(Code::Permission, step.span, message)
+                .help(declare(playbook, *needed));
         }
     }
+}
+
+/// How a playbook is given one more permission.
+pub(super) fn declare(playbook: &Playbook, needed: Permission) -> String {
+    let own = playbook.permissions.iter().chain([&needed]);
+    let list: Vec<String> = own.map(ToString::to_string).collect();
+    format!("declare it at the top: permissions: [{}]", list.join(", "))
 }
 
 fn sizes(playbook: &Playbook, all: &mut Diagnostics) {

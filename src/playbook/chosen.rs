@@ -1,6 +1,6 @@
 //! Which steps of a playbook a run carries out, where its command line names some of them.
 
-use super::{Block, Part, Playbook, Step, references};
+use super::{Part, Playbook, Step, references};
 use crate::model::id::StepId;
 use crate::model::outcome::Cause;
 use crate::step::StepKind;
@@ -54,14 +54,19 @@ impl Selection {
         }
         if let Some(id) = &self.start_at {
             let ids = playbook.steps.iter().map(|step| step.id.as_str());
-            known("id", id.as_str(), ids.collect())?;
+            let uses = playbook.frames.iter().map(|frame| frame.id.as_str());
+            known("id", id.as_str(), ids.chain(uses).collect())?;
         }
         Ok(())
     }
 
     /// Why a step is left out, for each step of the playbook.
     pub fn left_out(&self, playbook: &Playbook) -> Vec<Option<Cause>> {
-        let is_first = |step: &Step| Some(&step.id) == self.start_at.as_ref();
+        let is_first = |step: &Step| {
+            let mut around = playbook.frames_around(step.frame);
+            Some(&step.id) == self.start_at.as_ref()
+                || around.any(|(_, frame)| Some(&frame.id) == self.start_at.as_ref())
+        };
         let first = playbook.steps.iter().position(is_first).unwrap_or(0);
         let steps = playbook.steps.iter().enumerate();
         steps
@@ -89,27 +94,30 @@ impl Selection {
     pub fn missing(&self, playbook: &Playbook) -> Vec<Diagnostic> {
         let mut all = Diagnostics::new();
         let left_out = self.left_out(playbook);
-        // The steps that give a name, with the reason if none of them runs.
-        let mut gives: BTreeMap<(&str, &str), Option<(&Step, &Cause)>> = BTreeMap::new();
-        for (name, _) in &playbook.vars {
-            gives.insert(("vars", &name.text), None);
+        // By the frame that a name is known in: the steps that give it, with the reason if none of them runs.
+        let mut gives: BTreeMap<Name<'_>, Option<(&Step, &Cause)>> = BTreeMap::new();
+        for frame in 0..=playbook.frames.len() {
+            for (name, _) in &playbook.of_frame(frame).vars {
+                gives.insert((frame, "vars", &name.text), None);
+            }
         }
         for (step, cause) in playbook.steps.iter().zip(&left_out) {
             if cause.is_none() {
-                let within = playbook.chain(step.place).into_iter();
-                let blocks = within.filter_map(|place| playbook.blocks.get(place.block?));
-                let conditions = blocks.flat_map(Block::references);
-                for reference in references::of_step(step).into_iter().chain(conditions) {
-                    complain(reference, &gives, &mut all);
+                for (frame, reference) in needs(step, playbook) {
+                    complain(frame, reference, &gives, &mut all);
                 }
             }
             let reason = cause.as_ref().map(|cause| (step, cause));
-            let result = step.register.iter().map(|name| (name.as_str(), ""));
-            let vars = match &step.kind {
-                StepKind::Set(set) => &set.values[..],
-                _ => &[],
-            };
-            for name in result.chain(vars.iter().map(|(name, _)| ("vars", name.as_str()))) {
+            let mut names: Vec<Name<'_>> = Vec::new();
+            names.extend(step.register.iter().map(|name| (step.frame, &**name, "")));
+            if let StepKind::Set(set) = &step.kind {
+                let vars = set.values.iter();
+                names.extend(vars.map(|(name, _)| (step.frame, "vars", &**name)));
+            }
+            for (_, used) in playbook.frames_around(step.frame) {
+                names.extend(used.register.iter().map(|name| (used.caller, &**name, "")));
+            }
+            for name in names {
                 let entry = gives.entry(name).or_insert(reason);
                 *entry = entry.and(reason);
             }
@@ -118,16 +126,37 @@ impl Selection {
     }
 }
 
+/// A name below `vars`, or a result, and the frame that it is known in.
+type Name<'p> = (usize, &'p str, &'p str);
+
+/// All that a step needs, with what it stands in, and the frame in which that looks.
+fn needs<'p>(step: &'p Step, playbook: &'p Playbook) -> Vec<(usize, &'p Reference)> {
+    let own = references::of_step(step).into_iter();
+    let mut all: Vec<_> = own.map(|reference| (step.frame, reference)).collect();
+    for place in playbook.chain(step.place) {
+        let Some(block) = place.block.map(|block| &playbook.blocks[block]) else {
+            continue;
+        };
+        let condition = block.references().into_iter();
+        all.extend(condition.map(|reference| (block.frame, reference)));
+        if let Some(used) = block.begins.and_then(|frame| playbook.frame(frame)) {
+            all.extend(used.references().map(|reference| (block.frame, reference)));
+        }
+    }
+    all
+}
+
 fn complain(
+    frame: usize,
     reference: &Reference,
-    gives: &BTreeMap<(&str, &str), Option<(&Step, &Cause)>>,
+    gives: &BTreeMap<Name<'_>, Option<(&Step, &Cause)>>,
     all: &mut Diagnostics,
 ) {
     let field = match reference.root() {
         "vars" => reference.path.get(1).map_or("", String::as_str),
         _ => "",
     };
-    if let Some(Some((step, cause))) = gives.get(&(reference.root(), field))
+    if let Some(Some((step, cause))) = gives.get(&(frame, reference.root(), field))
         && !reference.guarded
     {
         let message = format!(

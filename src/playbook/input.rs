@@ -226,6 +226,37 @@ impl Input {
         self.allow(value)
     }
 
+    /// A value that an expression gave: plain ones are taken by their text.
+    fn of_value(&self, value: &Value) -> Result<Value, String> {
+        let text = |value: &Value| match value {
+            Value::String(text) => Ok(text.clone()),
+            Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
+            other => Err(format!(
+                "expected a value of type {}, found {}",
+                self.word(),
+                match other {
+                    Value::Null => "nothing",
+                    Value::Array(_) => "a list",
+                    _ => "a map",
+                }
+            )),
+        };
+        match value {
+            Value::Array(items) if self.kind == InputType::List => {
+                let items: Result<Vec<_>, _> = items.iter().map(text).collect();
+                Ok(items?.into())
+            }
+            // One element may be a text with a comma in it, so nothing is parted here.
+            _ if self.kind == InputType::List => Ok(vec![text(value)?].into()),
+            _ => self.kind.parse(&text(value)?),
+        }
+    }
+
+    /// Whether it takes what stands in a file.
+    pub(super) fn takes(&self, node: &Node) -> Result<(), String> {
+        self.of_node(node).map(drop)
+    }
+
     fn word(&self) -> &'static str {
         InputType::CHOICES
             .iter()
@@ -279,6 +310,7 @@ impl Input {
                 }
             })?,
             Given::Node(node) => return self.of_node(node),
+            Given::Value(value) => self.of_value(value)?,
         };
         self.allow(value)
     }
@@ -290,6 +322,7 @@ impl Input {
         let text = match given {
             Given::Text(text) => text.as_str(),
             Given::Node(node) => node.scalar().ok_or("expected text")?,
+            Given::Value(value) => value.as_str().ok_or("expected text")?,
         };
         if text.chars().count() < MIN_CHARS {
             return Err(format!(
@@ -336,6 +369,8 @@ pub enum Given {
     Text(String),
     /// In a file.
     Node(Node),
+    /// As an expression gave it.
+    Value(Value),
 }
 
 /// Why the given inputs do not fit.
@@ -351,6 +386,15 @@ pub enum InputError {
     },
     #[error("input `{name}`: {why}")]
     Value { name: String, why: String },
+}
+
+impl InputError {
+    /// The input that it is about.
+    pub fn name(&self) -> &str {
+        let (Self::Unknown { name, .. } | Self::Missing { name, .. } | Self::Value { name, .. }) =
+            self;
+        name
+    }
 }
 
 /// Every declared input with its value, or all that is wrong with those given.

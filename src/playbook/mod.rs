@@ -5,7 +5,9 @@
 
 pub mod check;
 pub mod chosen;
+mod expand;
 pub mod explain;
+pub mod frame;
 pub mod input;
 mod lint;
 pub mod modifier;
@@ -18,6 +20,7 @@ mod steps;
 pub mod syntax;
 mod targets;
 mod undo;
+pub mod used;
 pub mod vars;
 
 use crate::model::device::Os;
@@ -31,11 +34,13 @@ use crate::text::diagnostic::Diagnostic;
 use crate::text::duration::Duration;
 use crate::text::source::{Source, Span};
 use crate::text::yaml::Key;
+use frame::Frame;
 use input::Input;
 use modifier::{ForEach, Retry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::Settings;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use vars::Vars;
 
@@ -44,6 +49,9 @@ use vars::Vars;
 pub struct Playbook {
     #[schemars(skip)]
     pub source: Arc<Source>,
+    /// The files that it uses, relative to its own folder, in the order of the source.
+    #[schemars(skip)]
+    pub files: Vec<String>,
     /// What reports and lists call it; in a library, the path below `playbooks/` without suffix.
     pub name: String,
     /// What it is for, in a sentence or two.
@@ -77,6 +85,9 @@ pub struct Playbook {
     /// The blocks that steps stand in; a block comes behind the one that it stands in.
     #[schemars(skip)]
     pub blocks: Vec<Block>,
+    /// The playbooks that it uses; a frame comes behind the one that it is used in.
+    #[schemars(skip)]
+    pub frames: Vec<Frame>,
     /// Columns of the results, each a template that is rendered for each device at its end.
     #[schemars(with = "Named<Template>", extend("default" = {}))]
     pub outputs: Vec<(Key, Template)>,
@@ -100,6 +111,9 @@ pub struct Step {
     pub id_span: Option<Span>,
     #[schemars(skip)]
     pub place: Place,
+    /// Whose step it is: 0 is the playbook that is run, 1 the first of its frames.
+    #[schemars(skip)]
+    pub frame: usize,
     #[schemars(flatten)]
     pub kind: StepKind,
     /// The step is skipped where this expression does not hold; without `{{ }}`.
@@ -161,6 +175,10 @@ pub struct Block {
     pub has_rescue: bool,
     /// It is no block that anybody wrote, but holds what proves this step; an index into the steps.
     pub proves: Option<usize>,
+    /// Whose block it is; its condition is asked there.
+    pub frame: usize,
+    /// The frame of its steps, where it stands for a used playbook.
+    pub begins: Option<usize>,
 }
 
 /// Where a step or a block stands.
@@ -239,6 +257,12 @@ impl Playbook {
     pub fn is_rescue(&self, step: &Step) -> bool {
         let chain = self.chain(step.place);
         chain.iter().any(|place| place.part == Part::Rescue)
+    }
+
+    /// The files that it uses, by their paths relative to its own folder, with their texts.
+    pub fn used_files(&self) -> BTreeMap<String, String> {
+        let texts = self.source.more().map(|file| file.text.clone());
+        self.files.iter().cloned().zip(texts).collect()
     }
 
     /// The steps that may change an endpoint.

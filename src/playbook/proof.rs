@@ -36,6 +36,8 @@ pub(super) fn read(
         when_vars: Vars::default(),
         vars: Vars::default(),
         has_rescue: false,
+        frame: 0,
+        begins: None,
         proves: out.steps.len().checked_sub(1),
     });
     let mut fields = Fields::with_short_form(node, "verify", "steps", all);
@@ -85,12 +87,12 @@ pub(super) fn refuse_beside(fields: &mut Fields<'_, '_>, around: &Around) {
 
 /// A proof is a plain list.
 pub(super) fn no_block(node: &Node, around: &Around, all: &mut Diagnostics) {
-    let is_block = |entry: &&(Key, Node)| entry.0.text == "block";
+    let is_block = |entry: &&(Key, Node)| ["block", "use"].contains(&entry.0.text.as_str());
     let key = node.as_map().and_then(|map| map.iter().find(is_block));
     if let Some((key, _)) = key.filter(|_| around.place.part == Part::Verify) {
-        let message = "what proves a step is a plain list, without blocks";
+        let message = "what proves a step is a plain list, without blocks and other playbooks";
         all.error(Code::BadValue, key.span, message)
-            .help("write the steps of the block one after the other");
+            .help("write its steps one after the other");
     }
 }
 

@@ -3,7 +3,7 @@
 use super::modifier::ForEach;
 use super::vars::{self, Vars};
 use super::{Playbook, Step};
-use crate::step::{Arguments, Spec, StepKind};
+use crate::step::{Arguments, StepKind};
 use crate::template::{Data, Expr, Reference};
 use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::source::Span;
@@ -83,7 +83,7 @@ struct Walk<'p, 'd> {
     inputs: BTreeSet<&'p str>,
     vars: BTreeSet<&'p str>,
     /// Results registered so far, by name.
-    results: BTreeMap<&'p str, &'static Spec>,
+    results: BTreeMap<&'p str, &'p StepKind>,
     /// All results that the playbook registers anywhere.
     later: BTreeSet<&'p str>,
     /// Whether `item` exists.
@@ -144,7 +144,7 @@ impl<'p> Walk<'p, '_> {
                 .extend(set.values.iter().map(|(name, _)| name.as_str()));
         }
         if let Some(name) = &step.register {
-            self.results.insert(name, step.kind.spec());
+            self.results.insert(name, &step.kind);
         }
     }
 
@@ -167,8 +167,7 @@ impl<'p> Walk<'p, '_> {
         };
         let before = self.results.clone();
         let own = step.register.as_deref().into_iter().chain(["result"]);
-        self.results
-            .extend(own.map(|name| (name, step.kind.spec())));
+        self.results.extend(own.map(|name| (name, &step.kind)));
         self.references(until.references());
         self.results = before;
     }
@@ -236,10 +235,11 @@ impl<'p> Walk<'p, '_> {
     }
 
     fn result(&mut self, reference: &Reference, root: &str, field: Option<&str>) {
-        if let Some(spec) = self.results.get(root) {
-            let mut known: Vec<&str> = spec.results.iter().map(|field| field.name).collect();
-            known.extend(["status", "results"]);
-            return self.field(reference, field, &known, "");
+        if let Some(kind) = self.results.get(root) {
+            if let Some(known) = kind.result_names() {
+                self.field(reference, field, &known, "");
+            }
+            return;
         }
         let message = format!("`{root}` is undefined");
         if self.later.contains(root) {

@@ -7,7 +7,7 @@ use super::modifier::{ForEach, Retry};
 use super::settings::Defaults;
 use super::syntax::is_identifier;
 use super::vars::Vars;
-use super::{Block, Part, Place, Step, proof, undo};
+use super::{Block, Part, Place, Step, proof, undo, used};
 use crate::model::device::Os;
 use crate::model::effect::Effect;
 use crate::model::id::StepId;
@@ -113,6 +113,7 @@ pub(super) fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Arou
                 if out.steps.len() > MAX_STEPS {
                     break;
                 }
+                proof::no_block(item, around, all);
                 let is_block = |(key, _): &(Key, Node)| key.text == "block";
                 if item.as_map().is_some_and(|map| map.iter().any(is_block)) {
                     block(item, around, all, out);
@@ -131,7 +132,6 @@ pub(super) fn list(fields: &mut Fields<'_, '_>, key: &'static str, around: &Arou
 
 /// Reads a block; its steps follow each other in the playbook's list.
 fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
-    proof::no_block(node, around, all);
     let mut fields = Fields::new(node, "the block", all).hints(STEP_HINTS);
     let _: Option<String> = fields.optional("name");
     for key in [
@@ -173,6 +173,8 @@ fn block(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
         vars,
         has_rescue: fields.has("rescue"),
         proves: None,
+        frame: 0,
+        begins: None,
     });
     for (key, part) in [
         ("block", Part::Main),
@@ -254,6 +256,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
     };
     let undo = undo::read(&mut fields, &inner);
     let action = action(&mut fields);
+    used::whole(&mut fields);
     fields.finish();
     let Some((key, mut kind)) = action else {
         // What stands there has its mistakes all the same.
@@ -264,7 +267,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
         step.max_size = step.max_size.take().or_else(|| defaults.max_size.clone());
     }
     repeats(&kind, &retry, all);
-    let label = name.unwrap_or_else(|| kind.spec().summary.to_owned());
+    let label = name.unwrap_or_else(|| kind.label().to_owned());
     // Ids that an author did not choose are made distinct later.
     let id = id.unwrap_or_else(|| StepId(slug(&label)));
     let mut step = Step {
@@ -273,6 +276,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
         span: key.span,
         id_span,
         place: around.place,
+        frame: 0,
         kind,
         when,
         os,

@@ -88,6 +88,7 @@ pub(super) fn playbook(
     fields.finish();
     Some(Playbook {
         source: Arc::clone(source),
+        files: Vec::new(),
         name: name?,
         description,
         author,
@@ -99,6 +100,7 @@ pub(super) fn playbook(
         settings,
         steps,
         blocks,
+        frames: Vec::new(),
         outputs,
     })
 }

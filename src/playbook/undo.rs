@@ -10,7 +10,7 @@ use crate::text::source::Span;
 use crate::text::yaml::Node;
 
 /// What a step to take back cannot have: it would need a run of its own.
-const NOT_WITHIN: [&str; 3] = ["block", "verify", "undo"];
+const NOT_WITHIN: [&str; 4] = ["block", "use", "verify", "undo"];
 
 /// Reads the list beside a step.
 pub(super) fn read(fields: &mut Fields<'_, '_>, around: &Around) -> Vec<Step> {

@@ -3,7 +3,7 @@
 //! They hide the playbook's variables of the same name. Those of a block go over to its steps, as far as
 //! a step looks at them, so that no step derives what it does not need.
 
-use super::references::{is_known_before_session, of_action};
+use super::references::of_action;
 use super::{Block, Playbook, Step, syntax};
 use crate::template::{Data, Expr, Fields, Reference, Scope, TemplateError};
 use crate::text::source::Span;
@@ -163,14 +163,14 @@ impl Block {
 /// What of a step is known before its session.
 pub struct Known<'s> {
     step: &'s Step,
-    /// Whether the playbook's own variables are.
-    outer: bool,
+    /// Whether what stands around the step is.
+    outer: &'s dyn Fn(&Reference) -> bool,
     /// For each of the step's variables.
     vars: Vec<bool>,
 }
 
 impl<'s> Known<'s> {
-    pub fn of(step: &'s Step, outer: bool) -> Self {
+    pub fn of(step: &'s Step, outer: &'s dyn Fn(&Reference) -> bool) -> Self {
         let mut known = Self {
             step,
             outer,
@@ -186,12 +186,13 @@ impl<'s> Known<'s> {
     /// Whether what looks at these needs nothing else.
     pub fn covers<'r>(&self, mut references: impl Iterator<Item = &'r Reference>) -> bool {
         references.all(|reference| match meant(reference) {
-            Means::SomethingElse => is_known_before_session(std::iter::once(reference)),
-            Means::All => self.outer && self.vars.iter().all(|known| *known),
+            Means::SomethingElse => (self.outer)(reference),
+            Means::All => (self.outer)(reference) && self.vars.iter().all(|known| *known),
             Means::One(name) => {
                 let vars = self.step.vars.as_slice().iter().zip(&self.vars);
                 let mut same = vars.rev().filter(|((key, _), _)| key.text == name);
-                same.next().map_or(self.outer, |(_, known)| *known)
+                same.next()
+                    .map_or_else(|| (self.outer)(reference), |(_, known)| *known)
             }
         })
     }

@@ -3,14 +3,19 @@
 //!
 //! It decides and remembers; running a step and writing down how it ended is the walk's business.
 
+use super::frames::Frames;
+use crate::model::device::Os;
 use crate::model::event::OnError;
 use crate::model::id::StepId;
 use crate::model::outcome::{Cause, Outcome};
 use crate::playbook::{Block, Part, Place, Playbook, Step};
-use crate::template::{Scope, TemplateError};
+use crate::template::TemplateError;
 
 pub(super) struct Course<'p> {
     playbook: &'p Playbook,
+    os: Os,
+    /// The steps whose end nobody knows.
+    unknown: Vec<&'p StepId>,
     top: Track<'p>,
     blocks: Vec<Track<'p>>,
     /// Where the last step stood.
@@ -24,6 +29,10 @@ pub(super) struct Course<'p> {
 struct Track<'p> {
     /// Whether its condition holds; nothing before its first step.
     open: Option<bool>,
+    /// Why none of its steps runs, if that is not because its condition does not hold.
+    shut: Option<Cause>,
+    /// The step that failed in the place of a used playbook which could not be begun.
+    blamed: Option<&'p StepId>,
     /// The failure after which no further step of its main part runs.
     halted: Option<&'p StepId>,
     failed: Vec<&'p Step>,
@@ -62,15 +71,19 @@ pub(super) enum Turn {
 pub(super) struct Left<'p> {
     pub(super) rescued: Vec<&'p Step>,
     /// Failures that nothing can make good any more.
-    pub(super) lost: Vec<&'p Step>,
+    pub(super) lost: Vec<(&'p Step, OnError)>,
+    /// Used playbooks that have ended, and how; what is used in one comes before it.
+    pub(super) frames: Vec<(usize, &'static str)>,
     /// Steps that were proved, or did not hold for this reason.
     pub(super) verified: Vec<(&'p Step, Option<Cause>)>,
 }
 
 impl<'p> Course<'p> {
-    pub(super) fn new(playbook: &'p Playbook) -> Self {
+    pub(super) fn new(playbook: &'p Playbook, os: Os) -> Self {
         Self {
             playbook,
+            os,
+            unknown: Vec::new(),
             top: Track::default(),
             blocks: playbook.blocks.iter().map(|_| Track::default()).collect(),
             at: Place::default(),
@@ -97,15 +110,18 @@ impl<'p> Course<'p> {
     }
 
     /// What is to be done with a step, now that it is its turn.
-    pub(super) fn turn(&mut self, step: &'p Step, scope: &Scope) -> Turn {
+    pub(super) fn turn(&mut self, step: &'p Step, frames: &mut Frames<'_>) -> Turn {
         if step.place.part == Part::Verify {
             return self.turn_of_proof(step.place);
         }
         for place in self.playbook.chain(step.place) {
             if let Some(block) = place.block {
-                match self.open(block, step, scope) {
+                match self.open(block, step, frames) {
                     Ok(true) => {}
-                    Ok(false) => return Turn::Skip(Cause::WhenFalse),
+                    Ok(false) => {
+                        let shut = self.blocks[block].shut.clone();
+                        return Turn::Skip(shut.unwrap_or(Cause::WhenFalse));
+                    }
                     Err(error) => return Turn::Fail(error),
                 }
             }
@@ -176,7 +192,7 @@ impl<'p> Course<'p> {
         if let Some(cause) = proof.disproof {
             self.failed(proved.place, proved);
             if !self.may_be_rescued(proved.place) {
-                left.lost.push(proved);
+                left.lost.push((proved, self.on_error(proved)));
             }
             left.verified.push((proved, Some(cause)));
         } else if proof.held > 0 && !proof.is_open {
@@ -184,24 +200,77 @@ impl<'p> Course<'p> {
         }
     }
 
-    /// A block's condition is asked once. Where it has no value, nothing but what runs in any case runs.
-    fn open(&mut self, block: usize, step: &'p Step, scope: &Scope) -> Result<bool, TemplateError> {
+    /// A block's condition is asked once. Where it has no value, nothing but what runs in any case runs; and
+    /// nothing at all of a used playbook that cannot be begun.
+    fn open(
+        &mut self,
+        block: usize,
+        step: &'p Step,
+        frames: &mut Frames<'_>,
+    ) -> Result<bool, TemplateError> {
         if let Some(open) = self.blocks[block].open {
             return Ok(open);
         }
         let Block {
-            when, when_vars, ..
+            when,
+            when_vars,
+            frame,
+            begins,
+            ..
         } = &self.playbook.blocks[block];
-        let holds = match when {
+        let used = begins.and_then(|frame| self.playbook.frame(frame));
+        let track = &mut self.blocks[block];
+        if let Some(used) = used
+            && !(used.os.is_empty() || used.os.contains(&self.os))
+        {
+            track.open = Some(false);
+            let os = self.os.to_string();
+            track.shut = Some(Cause::OtherOs { os });
+            return Ok(false);
+        }
+        let scope = frames.of(*frame);
+        let mut holds = match when {
             Some(when) => when_vars.enter(scope).and_then(|scope| when.test(&scope)),
             None => Ok(true),
         };
-        let track = &mut self.blocks[block];
-        track.open = Some(*holds.as_ref().unwrap_or(&true));
+        if let (Ok(true), Some(begins)) = (&holds, begins) {
+            holds = frames.begin(*begins).map(|()| true);
+        }
+        track.open = Some(*holds.as_ref().unwrap_or(&used.is_none()));
         if holds.is_err() {
             track.halted = Some(&step.id);
+            if used.is_some() {
+                track.blamed = Some(&step.id);
+                let step = step.id.to_string();
+                track.shut = Some(Cause::EarlierFailure { step });
+            }
         }
         holds
+    }
+
+    /// What a failure of a step means at a place around it, or in the end. Where it stands for a used
+    /// playbook that could not be begun, it means what that one's user says.
+    fn on_error_at(&self, step: &Step, around: Option<Place>) -> OnError {
+        let chain = self.playbook.chain(step.place);
+        let has_failed_for = |place: &&Place| {
+            place
+                .block
+                .is_some_and(|block| self.blocks[block].blamed == Some(&step.id))
+        };
+        let blamed = chain.iter().find(has_failed_for).and_then(|place| {
+            let used = self
+                .playbook
+                .frame(self.playbook.blocks[place.block?].begins?)?;
+            Some((used.on_error, used.caller))
+        });
+        let (within, frame) = blamed.unwrap_or((step.on_error, step.frame));
+        let around = around.map_or(0, |place| self.playbook.frame_at(place));
+        self.playbook.on_error_in(within, frame, around)
+    }
+
+    /// What a failure of a step means for the device.
+    pub(super) fn on_error(&self, step: &Step) -> OnError {
+        self.on_error_at(step, None)
     }
 
     /// Whether a failure there may still be made good.
@@ -217,6 +286,9 @@ impl<'p> Course<'p> {
 
     /// Takes note of how a step ended.
     pub(super) fn ended(&mut self, step: &'p Step, outcome: &Outcome) {
+        if let Outcome::Unknown { .. } = outcome {
+            self.unknown.push(&step.id);
+        }
         if step.place.part == Part::Verify {
             return self.ended_proof(step, outcome);
         }
@@ -235,10 +307,11 @@ impl<'p> Course<'p> {
     }
 
     fn failed(&mut self, place: Place, step: &'p Step) {
-        if step.on_error == OnError::Ignore {
+        let on_error = self.on_error_at(step, Some(place));
+        if on_error == OnError::Ignore {
             return;
         }
-        let halts = step.on_error != OnError::Continue;
+        let halts = on_error != OnError::Continue;
         let track = self.track(place.block);
         let (failed, halted) = match place.part {
             Part::Main => (&mut track.failed, &mut track.halted),
@@ -253,6 +326,25 @@ impl<'p> Course<'p> {
         }
     }
 
+    /// How a used playbook has ended.
+    fn status(&self, block: usize) -> Option<(usize, &'static str)> {
+        let frame = self.playbook.blocks[block].begins?;
+        let track = &self.blocks[block];
+        let mut failed = track.failed.iter().chain(&track.failed_last).peekable();
+        let status = if failed.peek().is_none() {
+            match (track.open, track.blamed) {
+                (_, Some(_)) => "failed",
+                (Some(true), None) => "done",
+                (_, None) => "skipped",
+            }
+        } else if failed.any(|step| self.unknown.contains(&&step.id)) {
+            "unknown"
+        } else {
+            "failed"
+        };
+        Some((frame, status))
+    }
+
     /// Leaves the blocks that the next step does not stand in, the innermost first.
     pub(super) fn go(&mut self, next: Place) -> Left<'p> {
         let mut left = Left::default();
@@ -261,7 +353,11 @@ impl<'p> Course<'p> {
             && !next_chain.iter().any(|place| place.block == Some(block))
         {
             self.at = self.playbook.blocks[block].place;
+            left.frames.extend(self.status(block));
+            // What it blames is asked for until the failure has gone all the way up.
+            let blamed = self.blocks[block].blamed;
             let track = std::mem::take(&mut self.blocks[block]);
+            self.blocks[block].blamed = blamed;
             if let Some(at) = self.playbook.blocks[block].proves {
                 self.conclude(&self.playbook.steps[at], track.proof, &mut left);
                 continue;
@@ -282,7 +378,8 @@ impl<'p> Course<'p> {
                 let lost = self.may_be_rescued(place) && !self.may_be_rescued(self.at);
                 for step in steps {
                     self.failed(self.at, step);
-                    left.lost.extend(lost.then_some(step));
+                    let on_error = self.on_error(step);
+                    left.lost.extend(lost.then_some((step, on_error)));
                 }
             }
         }

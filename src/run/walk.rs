@@ -5,6 +5,7 @@
 use super::attempt::{self, StepEnd};
 use super::course::{Course, Left, Turn};
 use super::device::Visit;
+use super::frames::Frames;
 use super::hold::end_of;
 use super::patience::{ALWAYS, always_over};
 use super::retry::Fate;
@@ -32,7 +33,7 @@ impl Visit {
         };
         let job = Arc::clone(&self.job);
         let playbook = &job.plan.playbook;
-        let mut scope = match scope::for_device(
+        let scope = match scope::for_device(
             &job.plan,
             &self.device,
             Some(&facts),
@@ -46,14 +47,15 @@ impl Visit {
             }
         };
         let mut early = None;
-        let mut course = Course::new(playbook);
+        let mut course = Course::new(playbook, self.device.os);
+        let mut frames = Frames::new(playbook, scope);
         for (ordinal, step) in (1..).zip(&playbook.steps) {
             if self.job.ledger.is_broken() {
                 return DeviceEnd::Failed {
                     cause: Cause::Journal,
                 };
             }
-            self.leave(course.go(step.place), &mut scope).await;
+            self.leave(course.go(step.place), &mut frames).await;
             let is_last = playbook.is_last(step);
             if !is_last && self.job.cancel.is_draining() {
                 early.get_or_insert(DeviceEnd::Cancelled {
@@ -63,20 +65,23 @@ impl Visit {
             if early.is_some() && !course.tidies(step) {
                 // It has no outcome; what refers to it finds nothing.
                 let cause = Cause::Interrupted;
-                StepEnd::skipped(step, cause).publish(step, &mut scope);
+                StepEnd::skipped(step, cause).publish(step, frames.of(step.frame));
                 continue;
             }
             let turn = match &job.plan.left_out[ordinal - 1] {
                 Some(cause) => Turn::Skip(cause.clone()),
-                None => course.turn(step, &scope),
+                None => course.turn(step, &mut frames),
             };
+            let scope = frames.of(step.frame);
             let end = match turn {
                 Turn::Skip(cause) => StepEnd::skipped(step, cause),
                 Turn::Fail(error) => StepEnd::failed(step, error),
-                Turn::Run if is_last || early.is_some() => self.run_last(step, &scope).await,
-                Turn::Run => attempt::run(&mut self.link, &self.device, step, &scope).await,
+                Turn::Run if is_last || early.is_some() => self.run_last(step, scope).await,
+                Turn::Run => attempt::run(&mut self.link, &self.device, step, scope).await,
             };
-            if let Err(cause) = self.keep(ordinal, step, &end, &mut scope).await {
+            end.publish(step, scope);
+            let on_error = course.on_error(step);
+            if let Err(cause) = self.keep(ordinal, step, &end, on_error).await {
                 early.get_or_insert(DeviceEnd::Failed { cause });
             }
             if was_stopped(&end.outcome) && self.job.cancel.is_draining() && !is_last {
@@ -84,17 +89,17 @@ impl Visit {
                     cause: Cause::Interrupted,
                 });
             }
-            course.ended(step, &end.outcome);
+            course.ended(step, &end.recorded(step).outcome);
             if is_broken(&end.outcome) && !course.may_be_rescued(step.place) {
-                self.stop_run(step).await;
+                self.stop_run(step, on_error).await;
             }
         }
-        self.leave(course.go(Place::default()), &mut scope).await;
+        self.leave(course.go(Place::default()), &mut frames).await;
         if let Some(end) = early {
             return end;
         }
         for (name, template) in &playbook.outputs {
-            self.output(&name.text, template, &scope).await;
+            self.output(&name.text, template, frames.of(0)).await;
         }
         DeviceEnd::Walked
     }
@@ -127,9 +132,12 @@ impl Visit {
     }
 
     /// Takes note of what became of the proofs of a step, and of the failures of a block.
-    async fn leave(&mut self, left: Left<'_>, scope: &mut Scope) {
+    async fn leave(&mut self, left: Left<'_>, frames: &mut Frames<'_>) {
         for (step, disproof) in left.verified {
-            self.verified(step, disproof, scope).await;
+            self.verified(step, disproof, frames.of(step.frame)).await;
+        }
+        for (frame, status) in left.frames {
+            frames.end(frame, status);
         }
         for step in left.rescued {
             let entry = self
@@ -145,8 +153,8 @@ impl Visit {
             };
             self.link.note(event).await;
         }
-        for step in left.lost {
-            self.stop_run(step).await;
+        for (step, on_error) in left.lost {
+            self.stop_run(step, on_error).await;
         }
     }
 
@@ -199,8 +207,8 @@ impl Visit {
     }
 
     /// Stops the run where the author wants that of a failure of this step.
-    async fn stop_run(&self, step: &Step) {
-        if step.on_error == OnError::StopRun {
+    async fn stop_run(&self, step: &Step, on_error: OnError) {
+        if on_error == OnError::StopRun {
             self.job
                 .stop(Stop::Step {
                     device: self.device.id,
@@ -210,15 +218,14 @@ impl Visit {
         }
     }
 
-    /// Writes down how a step ended, and lets later steps see its result.
+    /// Writes down how a step ended.
     async fn keep(
         &mut self,
         ordinal: usize,
         step: &Step,
         end: &StepEnd,
-        scope: &mut Scope,
+        on_error: OnError,
     ) -> Result<(), Cause> {
-        end.publish(step, scope);
         let end = end.recorded(step);
         let secrets = &self.job.plan.secrets;
         let mut entry = end.entry(step, &self.job.plan.playbook.source);
@@ -241,7 +248,7 @@ impl Visit {
                 step: step.id.clone(),
                 outcome: end.outcome.clone(),
                 attempts: end.attempts,
-                on_error: step.on_error,
+                on_error,
             })
             .await
     }

@@ -34,6 +34,7 @@ mod run_tool;
 mod set;
 mod set_policy;
 mod spec;
+mod r#use;
 mod wait;
 
 pub use assert::Assert;
@@ -64,6 +65,7 @@ pub use run_tool::RunTool;
 pub use set::Set;
 pub use set_policy::SetPolicy;
 pub use spec::{Arguments, Built, Ceiling, Cost, ResultField, Shape, Spec};
+pub use r#use::{Passed, Use};
 pub use wait::Wait;
 
 use crate::model::command::Reply;
@@ -108,13 +110,15 @@ pub enum StepKind {
     Finding(Finding),
     Set(Set),
     Wait(Wait),
+    /// Only of a playbook that is being checked: what is carried out are the steps in its place.
+    Use(Use),
 }
 
 /// Reads an action's arguments.
 type Read = fn(&Node, &mut Diagnostics) -> Option<StepKind>;
 
 /// Every kind of step: the one list, in the order of the manual.
-pub const KINDS: [(&Spec, Read); 29] = [
+pub const KINDS: [(&Spec, Read); 30] = [
     (&get_file::SPEC, |node, all| {
         GetFile::read(node, all).map(StepKind::GetFile)
     }),
@@ -214,10 +218,13 @@ pub const KINDS: [(&Spec, Read); 29] = [
     (&wait::SPEC, |node, all| {
         Wait::read(node, all).map(StepKind::Wait)
     }),
+    (&r#use::SPEC, |node, all| {
+        Use::read(node, all).map(StepKind::Use)
+    }),
 ];
 
 /// Actions that the language has and this version does not understand yet.
-pub const NOT_BUILT: [&str; 2] = ["collect", "use"];
+pub const NOT_BUILT: [&str; 1] = ["collect"];
 
 /// The action keys of a step, of which it has exactly one.
 impl JsonSchema for StepKind {
@@ -272,6 +279,7 @@ impl StepKind {
             Self::Finding(_) => &finding::SPEC,
             Self::Set(_) => &set::SPEC,
             Self::Wait(_) => &wait::SPEC,
+            Self::Use(_) => &r#use::SPEC,
         }
     }
 
@@ -305,6 +313,7 @@ impl StepKind {
             Self::Finding(step) => step.arguments(),
             Self::Set(step) => step.arguments(),
             Self::Wait(step) => step.arguments(),
+            Self::Use(step) => step.arguments(),
         }
     }
 
@@ -337,7 +346,8 @@ impl StepKind {
             | Self::Release(_)
             | Self::SetPolicy(_)
             | Self::BanHash(_)
-            | Self::FetchBinary(_) => Err(never_started()),
+            | Self::FetchBinary(_)
+            | Self::Use(_) => Err(never_started()),
         }
     }
 
@@ -363,6 +373,24 @@ impl StepKind {
         }
     }
 
+    /// What people call it unless they say so: what it does, or what a used playbook's file is called.
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Use(step) => step.file_stem(),
+            _ => self.spec().summary,
+        }
+    }
+
+    /// The names below its registered result; none where they are not known.
+    pub fn result_names(&self) -> Option<Vec<&str>> {
+        if let Self::Use(step) = self {
+            let outputs = step.outputs.as_ref()?.iter().map(String::as_str);
+            return Some(outputs.chain(["status"]).collect());
+        }
+        let own = self.spec().results.iter().map(|field| field.name);
+        Some(own.chain(["status", "results"]).collect())
+    }
+
     /// The result of a step that found nothing, because it failed or was skipped.
     pub fn empty_result(&self) -> Value {
         let empty = |shape| match shape {
@@ -380,10 +408,11 @@ impl StepKind {
     }
 }
 
-/// What is not built is refused before anything is sent, so nothing ever gets here.
+/// What is not built is refused before anything is sent, and the steps of a used playbook stand in its place,
+/// so nothing ever gets here.
 fn never_started() -> Stop {
     Stop::Failed(Cause::Internal {
-        detail: "a step that is not built was started".into(),
+        detail: "a step that cannot run was started".into(),
     })
 }
 

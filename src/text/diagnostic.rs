@@ -237,6 +237,23 @@ impl Diagnostics {
         self.all.iter()
     }
 
+    /// Moves all places by so much: the file does not stand first among several.
+    pub fn shift(&mut self, by: usize) {
+        for diagnostic in self.all.iter_mut().chain(&mut self.last) {
+            diagnostic.span = diagnostic.span.shifted(by);
+        }
+    }
+
+    /// Adds all that another file gave.
+    pub fn append(&mut self, other: Self) {
+        self.extend(other.all);
+        if let Some(last) = other.last {
+            self.more += other.more;
+            self.more_errors |= other.more_errors;
+            self.last = Some(last);
+        }
+    }
+
     /// In the order of the file, each said once; at last, how many more there are.
     pub fn into_vec(self) -> Vec<Diagnostic> {
         let mut all = self.all;

@@ -107,7 +107,7 @@ fn drawn<'a>(
     let (text, within) = harmless(source, line, span);
     let snippet = Snippet::source(text)
         .line_start(source.place(line.start).line)
-        .path(shown(&source.name))
+        .path(shown(source.name_of(line.start)))
         .annotation(AnnotationKind::Primary.span(within.range()));
     let group = title.element(snippet);
     let group = below.fold(group, Group::element);

@@ -30,6 +30,12 @@ impl Span {
         Self::new(self.start, other.end.max(self.start))
     }
 
+    /// The same stretch of a file that begins at this offset.
+    #[must_use]
+    pub const fn shifted(self, by: usize) -> Self {
+        Self::new(self.start + by, self.end + by)
+    }
+
     pub const fn range(self) -> Range<usize> {
         self.start..self.end
     }
@@ -42,7 +48,8 @@ pub struct Place {
     pub column: usize,
 }
 
-/// A text with the name its author knows it by.
+/// A text with the name its author knows it by; and behind it, in the same space of offsets, the files that
+/// it uses, so that a [`Span`] says by itself in which file it lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// The path as it was given.
@@ -50,6 +57,8 @@ pub struct Source {
     pub text: String,
     /// Where lines begin, so that a thousand places do not count a thousand times from the top.
     lines: Box<[usize]>,
+    /// Files behind this one, each with the offset at which it begins.
+    more: Vec<(usize, Self)>,
 }
 
 impl Source {
@@ -63,31 +72,72 @@ impl Source {
             name: name.into(),
             text,
             lines,
+            more: Vec::new(),
+        }
+    }
+
+    /// Puts another file behind those that are there. What is said of it is shifted by the offset that
+    /// this gives.
+    pub fn add(&mut self, file: Self) -> usize {
+        let (base, last) = self
+            .more
+            .last()
+            .map_or((0, &*self), |(at, last)| (*at, last));
+        // One offset between them, so that the end of a file still lies in it.
+        let base = base + last.text.len() + 1;
+        self.more.push((base, file));
+        base
+    }
+
+    /// The files behind the first, in their order.
+    pub fn more(&self) -> impl Iterator<Item = &Self> {
+        self.more.iter().map(|(_, file)| file)
+    }
+
+    /// The name of the file that an offset lies in.
+    pub fn name_of(&self, offset: usize) -> &str {
+        &self.file(offset).1.name
+    }
+
+    /// The file that an offset lies in, and where that file begins.
+    fn file(&self, offset: usize) -> (usize, &Self) {
+        let after = self.more.partition_point(|(base, _)| *base <= offset);
+        match after.checked_sub(1) {
+            None => (0, self),
+            Some(at) => (self.more[at].0, &self.more[at].1),
         }
     }
 
     /// The text under a span; what lies outside the text, or cuts a character, is moved inwards.
     pub fn slice(&self, span: Span) -> &str {
-        let start = self.floor(span.start);
-        &self.text[start..self.floor(span.end).max(start)]
+        let (base, file) = self.file(span.start);
+        let start = file.floor(span.start - base);
+        &file.text[start..file.floor(span.end.saturating_sub(base)).max(start)]
     }
 
-    /// Line and column of a byte offset.
+    /// Line and column of a byte offset, within its file.
     pub fn place(&self, offset: usize) -> Place {
-        let offset = self.floor(offset);
-        let line = self.line(offset);
+        let (base, file) = self.file(offset);
+        let offset = file.floor(offset - base);
+        let line = file.line_within(offset);
         Place {
             line,
-            column: self.text[self.lines[line - 1]..offset].chars().count() + 1,
+            column: file.text[file.lines[line - 1]..offset].chars().count() + 1,
         }
     }
 
-    /// The line of a byte offset, counted from 1.
+    /// The line of a byte offset within its file, counted from 1.
     pub fn line(&self, offset: usize) -> usize {
+        let (base, file) = self.file(offset);
+        file.line_within(offset - base)
+    }
+
+    fn line_within(&self, offset: usize) -> usize {
         self.lines.partition_point(|start| *start <= offset)
     }
 
-    /// The byte offset of a line and column, both counted from 1; the end of the text if there is none.
+    /// The byte offset of a line and column of the first file, both counted from 1; the end of its text if
+    /// there is none.
     pub fn offset(&self, place: Place) -> usize {
         let Some(start) = self.lines.get(place.line.saturating_sub(1)) else {
             return self.text.len();
@@ -100,11 +150,12 @@ impl Source {
 
     /// The line that holds an offset, without its line end.
     pub fn line_at(&self, offset: usize) -> Span {
-        let line = self.line(self.floor(offset));
-        let start = self.lines[line - 1];
-        let end = self.lines.get(line).copied().unwrap_or(self.text.len());
-        let length = self.text[start..end].trim_end_matches(['\n', '\r']).len();
-        Span::new(start, start + length)
+        let (base, file) = self.file(offset);
+        let line = file.line_within(file.floor(offset - base));
+        let start = file.lines[line - 1];
+        let end = file.lines.get(line).copied().unwrap_or(file.text.len());
+        let length = file.text[start..end].trim_end_matches(['\n', '\r']).len();
+        Span::new(start, start + length).shifted(base)
     }
 
     fn floor(&self, offset: usize) -> usize {
@@ -145,5 +196,29 @@ mod tests {
         assert_eq!(source.slice(Span::new(90, 99)), "");
         assert_eq!(source.line_at(1), Span::new(0, 2));
         assert_eq!(source.line_at(4), Span::new(4, 5));
+    }
+
+    #[test]
+    fn files_follow_each_other_and_share_no_line() {
+        let mut source = Source::new("a", "one\nt\u{f6}o");
+        let second = source.add(Source::new("b", "x\nyz"));
+        let third = source.add(Source::new("c", ""));
+        assert_eq!((second, third), (9, 14));
+        let table = [
+            (0, "a", (1, 1), "one"),
+            (8, "a", (2, 4), "t\u{f6}o"),
+            (second, "b", (1, 1), "x"),
+            (second + 3, "b", (2, 2), "yz"),
+            (second + 4, "b", (2, 3), "yz"),
+            (third, "c", (1, 1), ""),
+            (999, "c", (1, 1), ""),
+        ];
+        for (offset, name, (line, column), text) in table {
+            assert_eq!(source.name_of(offset), name, "at {offset}");
+            assert_eq!(source.place(offset), Place { line, column }, "at {offset}");
+            assert_eq!(source.slice(source.line_at(offset)), text, "at {offset}");
+        }
+        // A stretch over two files ends with the first.
+        assert_eq!(source.slice(Span::new(4, 99)), "t\u{f6}o");
     }
 }

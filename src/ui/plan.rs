@@ -3,7 +3,8 @@
 use super::style::{BAD, DIM, STRONG, fit, paint};
 use crate::plan::Plan;
 use crate::plan::price::{Price, REQUESTS_A_MINUTE};
-use crate::playbook::{Part, Step};
+use crate::playbook::frame::Frame;
+use crate::playbook::{Part, Playbook, Step};
 use crate::text::escape::Escaped;
 use crate::text::size::Bytes;
 use crate::text::words::{Count, Grouped, List};
@@ -45,6 +46,7 @@ pub fn draw(plan: &Plan, width: usize) -> String {
                 "\n{STRONG}always{STRONG:#}  {DIM}last, whatever came of the others, also after Ctrl-C{DIM:#}"
             );
         }
+        uses(playbook, index, width, &mut out);
         line(plan, index, step, width, &mut out);
     }
     price(plan, &mut out);
@@ -104,6 +106,33 @@ fn many(plan: &Plan, width: usize, out: &mut String) {
     let more = plan.devices.len() - names.len();
     if more > 0 {
         put!(out, "  {DIM}… and {more} more; --json has all{DIM:#}");
+    }
+}
+
+/// Where the steps of a used playbook begin, and where they have ended.
+fn uses(playbook: &Playbook, index: usize, width: usize, out: &mut String) {
+    let around = |frame| -> Vec<(usize, &Frame)> {
+        let mut around: Vec<_> = playbook.frames_around(frame).collect();
+        around.reverse();
+        around
+    };
+    let before = index
+        .checked_sub(1)
+        .map_or(0, |at| playbook.steps[at].frame);
+    let (before, now) = (around(before), around(playbook.steps[index].frame));
+    let same = before.iter().zip(&now).take_while(|(a, b)| a.0 == b.0);
+    let same = same.count();
+    if let Some((_, ended)) = before.get(same) {
+        put!(
+            out,
+            "       {DIM}end of {}{DIM:#}",
+            Escaped(ended.id.as_str())
+        );
+    }
+    for (_, frame) in &now[same..] {
+        let text = format!("{}: {}", frame.id, frame.used.source.name);
+        let text = fit(&Escaped(&text).to_string(), width.saturating_sub(11));
+        put!(out, "       use {text}");
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! `SORTIE_BLESS=1 cargo test --test it invalid` writes the messages; the diff shows what changed.
 
-use sortie::playbook::check::check;
+use sortie::playbook::check::{Checked, check_with};
+use sortie::playbook::used::Unavailable;
 use sortie::text::diagnostic::Code;
 use sortie::text::render::{Style, render};
 use std::collections::BTreeSet;
@@ -24,7 +25,12 @@ fn names() -> BTreeSet<String> {
     let entries = folder().read_dir().expect("the folder is there");
     let mut names = BTreeSet::new();
     for entry in entries {
-        let file = entry.expect("it can be listed").file_name();
+        let entry = entry.expect("it can be listed");
+        // What the playbooks use is not itself shown.
+        if entry.path().is_dir() {
+            continue;
+        }
+        let file = entry.file_name();
         let file = file.to_string_lossy();
         let name = [".ok.yaml", ".yaml", ".stderr"]
             .iter()
@@ -49,6 +55,17 @@ fn read(file: &str) -> Vec<u8> {
     })
 }
 
+/// The playbooks in the folder may use others, which lie in folders below it.
+fn checked(file: &str) -> Checked {
+    let library = |path: &str| {
+        if path.starts_with("..") {
+            return Err(Unavailable::Outside);
+        }
+        fs::read(folder().join(path)).map_err(|_| Unavailable::Missing)
+    };
+    check_with(file, &read(file), &library)
+}
+
 #[test]
 fn every_code_is_shown() {
     let names = names();
@@ -66,7 +83,7 @@ fn what_is_wrong_is_told() {
     let mut wrong = Vec::new();
     for name in names() {
         let file = format!("{name}.yaml");
-        let checked = check(&file, &read(&file));
+        let checked = checked(&file);
         for diagnostic in &checked.diagnostics {
             if diagnostic.code.slug() != slug(&name) {
                 wrong.push(format!("{file} provokes `{}` too", diagnostic.code));
@@ -92,7 +109,7 @@ fn what_is_right_is_not_complained_about() {
     let mut wrong = String::new();
     for name in names() {
         let file = format!("{name}.ok.yaml");
-        let checked = check(&file, &read(&file));
+        let checked = checked(&file);
         wrong.push_str(&render(&checked.diagnostics, &checked.source, STYLE));
     }
     assert!(wrong.is_empty(), "{wrong}");

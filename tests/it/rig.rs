@@ -12,8 +12,9 @@ use sortie::model::id::{DeviceId, RunId};
 use sortie::model::outcome::Cause;
 use sortie::model::state::RunState;
 use sortie::plan::{self, PlannedDevice, RunSettings};
-use sortie::playbook::check::check;
+use sortie::playbook::check::check_with;
 use sortie::playbook::chosen::Selection;
+use sortie::playbook::used::Unavailable;
 use sortie::run::cancel::Cancel;
 use sortie::run::execute;
 use sortie::run::job::Job;
@@ -65,6 +66,8 @@ type Edit = dyn FnOnce(&mut Vec<PlannedDevice>);
 pub(crate) struct Rig {
     pub(crate) world: World,
     playbook: String,
+    /// The playbooks that it may use.
+    pub(crate) files: Vec<(&'static str, String)>,
     fleet: Arc<dyn Fleet>,
     tape: Box<Reel>,
     edit: Box<Edit>,
@@ -81,6 +84,7 @@ impl Rig {
             fleet: Arc::new(SimFleet::new(world.clone())),
             world,
             playbook: playbook.into(),
+            files: Vec::new(),
             tape: Box::new(|file| Box::new(file)),
             edit: Box::new(|_| {}),
             selection: Selection::default(),
@@ -110,7 +114,11 @@ impl Rig {
     }
 
     pub(crate) async fn begin(self) -> Running {
-        let checked = check("rehearsal.yaml", self.playbook.as_bytes());
+        let library = |path: &str| {
+            let file = self.files.iter().find(|(name, _)| *name == path);
+            Ok(file.ok_or(Unavailable::Missing)?.1.clone().into_bytes())
+        };
+        let checked = check_with("rehearsal.yaml", self.playbook.as_bytes(), &library);
         let playbook = checked.playbook.unwrap_or_else(|| {
             panic!("the playbook is wrong: {:?}", checked.diagnostics);
         });

@@ -1,6 +1,6 @@
 //! The sample of every step that is built runs on a simulated host without a failure.
 
-use crate::repository::blocks;
+use crate::repository::{blocks, read};
 use crate::rig::{Rig, windows};
 use crate::tidy::playbook_around;
 use sortie::step::{Built, KINDS};
@@ -10,7 +10,13 @@ async fn the_samples_of_the_manual_run() {
     let mut wrong = Vec::new();
     for (spec, _) in KINDS.iter().filter(|(spec, _)| spec.built == Built::Yes) {
         for sample in blocks(&spec.manual(), &["yaml"]) {
-            let ended = Rig::new(playbook_around(&sample), windows(1)).run().await;
+            let mut rig = Rig::new(playbook_around(&sample), windows(1));
+            // The one that the sample of `use` names.
+            rig.files = vec![(
+                "../any/process-sweep.yaml",
+                read("playbooks/any/process-sweep.yaml"),
+            )];
+            let ended = rig.run().await;
             let failed: Vec<_> = ended
                 .steps()
                 .into_iter()

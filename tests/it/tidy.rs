@@ -1,7 +1,8 @@
 //! Rules of this repository that no compiler knows. Each failure says what to do.
 
 use crate::repository::{self, blocks, files, root};
-use sortie::playbook::check::check;
+use sortie::playbook::check::check_with;
+use sortie::playbook::used::Unavailable;
 use sortie::sim::scenario::Scenario;
 use sortie::step::{Built, KINDS};
 use sortie::text::diagnostic::Severity;
@@ -194,7 +195,7 @@ fn every_step_has_a_manual_with_a_sample_that_works() {
             let is_built = KINDS
                 .iter()
                 .any(|(spec, _)| spec.key == key && spec.built == Built::Yes);
-            let playbook = check(&path, document.as_bytes()).playbook;
+            let playbook = check_with(&path, document.as_bytes(), &library).playbook;
             if playbook.is_some_and(|playbook| playbook.not_built().is_empty() != is_built) {
                 wrong.push(format!(
                     "{path}: `run` must refuse the sample if, and only if, its SPEC says that it is not built"
@@ -228,9 +229,15 @@ pub(crate) fn playbook_around(sample: &str) -> String {
     text
 }
 
+/// Samples use the playbooks of the repository as one that lies in `playbooks/windows` does.
+fn library(path: &str) -> Result<Vec<u8>, Unavailable> {
+    let path = path.trim_start_matches("../");
+    std::fs::read(root().join("playbooks").join(path)).map_err(|_| Unavailable::Missing)
+}
+
 /// What a check says of a text that is at least so severe.
 pub(crate) fn complaints(name: &str, text: &str, least: Severity) -> String {
-    let checked = check(name, text.as_bytes());
+    let checked = check_with(name, text.as_bytes(), &library);
     let mut found = checked.diagnostics;
     found.retain(|diagnostic| diagnostic.severity <= least);
     render(&found, &checked.source, Style::default())

@@ -3,8 +3,8 @@
 
 use super::super::Failure;
 use super::super::exit::Exit;
-use super::super::load;
 use super::super::output::Output;
+use super::super::{library, load};
 use super::case::{self, Case};
 use crate::playbook::Playbook;
 use crate::text::diagnostic::Diagnostics;
@@ -137,7 +137,7 @@ fn name_of_cases(path: &Path) -> String {
 
 fn suite(path: &Path, cases: &Path, output: &Output) -> Result<Suite, Failure> {
     let name = path.display().to_string();
-    let playbook = load::playbook(&name, &load::read(path)?, output)?;
+    let playbook = load::playbook(&name, &load::read(path)?, &library::beside(path), output)?;
     load::refuse_not_built(&playbook.not_built(), &playbook.source, output)?;
     load::refuse_not_built(&playbook.targets.not_built, &playbook.source, output)?;
     let name = cases.display().to_string();

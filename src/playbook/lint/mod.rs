@@ -21,18 +21,23 @@ use crate::text::diagnostic::Diagnostics;
 
 type Lint = fn(&Playbook, &mut Diagnostics);
 
-const LINTS: [Lint; 8] = [
+const LINTS: [Lint; 7] = [
     unquoted::check,
     danger::check,
     secrets::check,
     effect_doubt::check,
-    session::check,
     cleanup::check,
     fits::check,
     unreachable::check,
 ];
 
-/// Everything that the lints have to say.
+/// What only shows when the steps of all used playbooks stand in their places.
+pub(super) fn whole(playbook: &Playbook, all: &mut Diagnostics) {
+    session::check(playbook, all);
+    unquoted::passed(playbook, all);
+}
+
+/// Everything that the lints have to say of one file.
 pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
     for lint in LINTS {
         lint(playbook, all);

@@ -8,9 +8,10 @@
 use crate::playbook::modifier::ForEach;
 use crate::playbook::vars::Vars;
 use crate::playbook::{Playbook, Step};
-use crate::step::{Arguments, StepKind};
+use crate::step::{Arguments, Passed, StepKind, Use};
 use crate::template::{Data, Expr, Reference, Template};
 use crate::text::diagnostic::{Code, Diagnostics};
+use crate::text::escape::Escaped;
 use std::collections::BTreeSet;
 
 pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
@@ -22,7 +23,8 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
         item: Holds::Nothing,
         all,
     };
-    if walk.holders.is_empty() {
+    let uses = |step: &Step| matches!(&step.kind, StepKind::Use(call) if call.secret.as_ref().is_some_and(|secret| !secret.is_empty()));
+    if walk.holders.is_empty() && !playbook.steps.iter().any(uses) {
         return;
     }
     for (key, data) in &playbook.vars {
@@ -102,6 +104,9 @@ impl Walk<'_> {
                 .into_iter()
                 .flat_map(|(_, one)| Template::references(one)),
         );
+        if let StepKind::Use(call) = &step.kind {
+            self.passed_on(call, step.register.as_ref());
+        }
         self.intact(expressions.into_iter().flat_map(Expr::references));
         self.text_only(others);
         if let StepKind::Set(set) = &step.kind {
@@ -119,6 +124,45 @@ impl Walk<'_> {
         }
         self.intact(step.retry.until.iter().flat_map(Expr::references));
         self.holders.remove(&("result".to_owned(), String::new()));
+    }
+
+    /// A secret stays one in the playbook that it is given to, and nothing becomes one on the way.
+    fn passed_on(&mut self, call: &Use, register: Option<&String>) {
+        let Some(secret) = &call.secret else {
+            return;
+        };
+        for (key, passed) in &call.with {
+            let holds = match passed {
+                Passed::Fixed(_) => Holds::Nothing,
+                Passed::Rendered(data) => {
+                    let mut references = data.references();
+                    if references.any(|one| self.holds(one) == Holds::Secret) {
+                        Holds::Secret
+                    } else {
+                        Holds::Nothing
+                    }
+                }
+            };
+            let name = Escaped(&key.text);
+            let (message, help) = match (holds, secret.contains(&key.text)) {
+                (Holds::Secret, false) => (
+                    format!(
+                        "this holds a secret, and the input `{name}` of the used playbook is none"
+                    ),
+                    "declare it there with secret: true",
+                ),
+                (Holds::Nothing, true) => (
+                    format!("the input `{name}` of the used playbook is secret, and this is not"),
+                    "give it an input of this playbook that has secret: true",
+                ),
+                _ => continue,
+            };
+            self.all.error(Code::Secret, key.span, message).help(help);
+        }
+        // Any of its outputs may hold what it was given.
+        let result = register.filter(|_| !secret.is_empty());
+        self.holders
+            .extend(result.map(|name| (name.clone(), String::new())));
     }
 
     /// Complains of references that would change a secret; says whether there is one among them.

@@ -13,7 +13,10 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
     let mut told = Vec::new();
     for os in Os::NAMED {
         let mut commands = 0;
-        let mut steps = playbook.steps.iter().filter(|step| step.is_for(os));
+        let mut steps = playbook
+            .steps
+            .iter()
+            .filter(|step| playbook.is_for(step, os));
         let crossing = steps.find(|step| {
             commands += at_least(step);
             commands > COMMANDS

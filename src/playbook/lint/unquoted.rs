@@ -9,7 +9,7 @@ use super::commands;
 use crate::playbook::input::InputType;
 use crate::playbook::modifier::ForEach;
 use crate::playbook::{Playbook, Step};
-use crate::step::{Shape, Spec, StepKind};
+use crate::step::{Passed, Shape, StepKind};
 use crate::template::{Data, Reference};
 use crate::text::diagnostic::{Code, Diagnostics};
 use std::collections::BTreeMap;
@@ -46,6 +46,48 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
     }
 }
 
+/// A command that is nothing but an input is what an operator wants to run, and no endpoint: what a used
+/// playbook is given for it must not come from there.
+pub(super) fn passed(playbook: &Playbook, all: &mut Diagnostics) {
+    if playbook.frames.is_empty() || commands(playbook).next().is_none() {
+        return;
+    }
+    let mut frames = vec![Names::of(playbook)];
+    for step in &playbook.steps {
+        // A frame comes behind the one that it is used in, and both before their steps.
+        while frames.len() <= step.frame {
+            let frame = &playbook.frames[frames.len() - 1];
+            let caller = &frames[frame.caller];
+            let given = frame.with.iter().map(|(key, passed)| match passed {
+                Passed::Fixed(_) => (key.text.as_str(), Origin::Playbook),
+                Passed::Rendered(data) => (key.text.as_str(), caller.of_data(data)),
+            });
+            let names = Names::given(&frame.used, &given.collect());
+            frames.push(names);
+        }
+        let names = &mut frames[step.frame];
+        names.item = names.of_item(step);
+        if let StepKind::Exec(exec) = &step.kind
+            && let Some(command) = &exec.command
+            && let Some(frame) = playbook.frame(step.frame)
+            && let Some(reference) = command
+                .references()
+                .find(|reference| names.origin(reference) == Origin::Endpoint)
+        {
+            let input = reference.path.get(1).map_or("", String::as_str);
+            let given = frame.with.iter().find(|(key, _)| key.text == input);
+            let span = given.map_or(frame.span, |(key, _)| key.span);
+            let message = format!(
+                "this comes from the endpoint, and the step `{}` takes it for a command line",
+                step.id
+            );
+            all.error(Code::Unquoted, span, message)
+                .help("give the used playbook what an operator or an author chose");
+        }
+        names.after(step);
+    }
+}
+
 fn complain(reference: &Reference, origin: Origin, sole: bool, all: &mut Diagnostics) {
     let name = reference.path.join(".");
     let (message, help) = match origin {
@@ -73,19 +115,25 @@ fn complain(reference: &Reference, origin: Origin, sole: bool, all: &mut Diagnos
 struct Names<'p> {
     inputs: BTreeMap<&'p str, Origin>,
     vars: BTreeMap<&'p str, Origin>,
-    results: BTreeMap<&'p str, &'static Spec>,
+    results: BTreeMap<&'p str, &'p StepKind>,
     item: Origin,
 }
 
 impl<'p> Names<'p> {
     fn of(playbook: &'p Playbook) -> Self {
+        Self::given(playbook, &BTreeMap::new())
+    }
+
+    /// Of a used playbook, where some inputs are given values of these origins.
+    fn given(playbook: &'p Playbook, given: &BTreeMap<&str, Origin>) -> Self {
         let inputs = playbook.inputs.iter().map(|input| {
             let free = matches!(
                 input.kind,
                 InputType::String | InputType::Path | InputType::List
             );
             let origin = if free && input.choices.is_empty() {
-                Origin::Operator
+                let given = given.get(input.name.as_str()).copied();
+                given.unwrap_or(Origin::Operator)
             } else {
                 Origin::Playbook
             };
@@ -139,7 +187,7 @@ impl<'p> Names<'p> {
             }
         }
         if let Some(name) = &step.register {
-            self.results.insert(name, step.kind.spec());
+            self.results.insert(name, &step.kind);
         }
     }
 
@@ -177,15 +225,15 @@ impl<'p> Names<'p> {
             ("vars", Some(name)) => self.vars.get(name).copied(),
             ("vars", None) => all(&self.vars),
             ("item", _) => Some(self.item),
-            (root, Some(field)) => self.results.get(root).map(|spec| of_result(spec, field)),
+            (root, Some(field)) => self.results.get(root).map(|kind| of_result(kind, field)),
             _ => None,
         };
         known.unwrap_or(Origin::Endpoint)
     }
 }
 
-fn of_result(spec: &Spec, field: &str) -> Origin {
-    let shape = spec.results.iter().find(|known| known.name == field);
+fn of_result(kind: &StepKind, field: &str) -> Origin {
+    let shape = kind.spec().results.iter().find(|known| known.name == field);
     match shape.map(|known| known.shape) {
         Some(Shape::Number | Shape::Flag) => Origin::Playbook,
         None if field == "status" => Origin::Playbook,

@@ -108,6 +108,22 @@ impl Node {
             .map(|(_, value)| value)
     }
 
+    /// Moves all places by so much: the file does not stand first among several.
+    pub fn shift(&mut self, by: usize) {
+        self.span = self.span.shifted(by);
+        self.origin.shift(by);
+        match &mut self.kind {
+            NodeKind::List(items) => items.iter_mut().for_each(|item| item.shift(by)),
+            NodeKind::Map(entries) => {
+                for (key, value) in entries {
+                    key.span = key.span.shifted(by);
+                    value.shift(by);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Where the parts of a scalar's text are in the file.
     pub fn origin(&self) -> &Origin {
         &self.origin

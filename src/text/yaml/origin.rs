@@ -64,6 +64,16 @@ impl Origin {
         Self { whole: span, runs }
     }
 
+    /// As of a file that begins at this offset.
+    pub(super) fn shift(&mut self, by: usize) {
+        self.whole = self.whole.shifted(by);
+        let shifted = self.runs.iter().map(|run| Run {
+            file: run.file + by,
+            ..*run
+        });
+        self.runs = shifted.collect();
+    }
+
     /// The place of a part of the text.
     pub fn span(&self, part: Range<usize>) -> Span {
         match (self.find(part.start), self.find(part.end)) {
