@@ -7,7 +7,7 @@ use crate::playbook::frame::Frame;
 use crate::playbook::{Part, Playbook, Step};
 use crate::text::escape::Escaped;
 use crate::text::size::Bytes;
-use crate::text::words::{Count, Grouped, List};
+use crate::text::words::{Count, Grouped, List, wrap};
 
 /// More devices than these are told by their names alone.
 const MOST_DEVICES: usize = 12;
@@ -20,7 +20,7 @@ pub fn draw(plan: &Plan, width: usize) -> String {
     let playbook = &plan.playbook;
     put!(out, "{STRONG}{}{STRONG:#}", Escaped(&playbook.name));
     if let Some(description) = &playbook.description {
-        put!(out, "{}", fit(&Escaped(description).to_string(), width));
+        put!(out, "{}", wrap(&Escaped(description).to_string(), width));
     }
     let kind = if plan.backend.simulated {
         "simulated organisation"

@@ -18,5 +18,6 @@ mod samples;
 mod schema;
 mod sound;
 mod tidy;
+mod use_limits;
 mod wire;
 mod wire_cloud_v6;
