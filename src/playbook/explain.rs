@@ -77,7 +77,7 @@ pub const fn explain(code: Code) -> Explanation {
         Code::Unquoted => explained!(code, "unquoted",
             "Text that is not known yet becomes part of a command line. Whoever names a file on the endpoint chooses that text, and it may hold what a shell takes for an operator. Quote it for what reads it: `| ps_quote`, `| sh_quote` or `| cmd_quote`. Numbers, choices and words of our own need no quotes, and a command that is nothing but one input is taken as it is given."),
         Code::Danger => explained!(code, "danger",
-            "The command line destroys: it deletes, clears, formats, ends processes or the machine. Such a step counts as `delete` or `kill`, and `permissions` should say so. It cannot be `effect: read`, and what would take a drive, the sensor or a vital process is refused."),
+            "The command line destroys: it deletes, clears, formats, ends processes or the machine. Such a command line counts as `delete` or `kill`, and `permissions` should say so. It cannot be `effect: read`, and what would take a drive, the sensor or a vital process is refused. So it is in `delete_file`, `kill_process` and the like."),
         Code::EffectDoubt => explained!(code, "effect-doubt",
             "`effect: read` promises that the command changes nothing, so that it may run again after a lost answer and meets no rail. The common reading programs are known; of this one it is taken on trust."),
         Code::Cleanup => explained!(code, "cleanup",
@@ -85,7 +85,7 @@ pub const fn explain(code: Code) -> Explanation {
         Code::Unreachable => explained!(code, "unreachable",
             "The step can never run on any device, whatever is found there."),
         Code::Secret => explained!(code, "secret",
-            "A secret goes to the endpoint and is kept out of everything else: the journal, the bags, the reports, the terminal. That can only be done for a value that comes out of an expression as it is, or through one of the quoting filters; half of it, or its upper case, would be another text that nobody knows to be secret. It stands in no playbook either: give it to an input with `secret: true`, by the environment or a file."),
+            "A secret goes to the endpoint and is kept out of everything else: the journal, the bags, the reports, the terminal. That can only be done for a value that comes out of an expression as it is, or through one of the quoting filters; half of it, or its upper case, would be another text that nobody knows to be secret. It stands in no playbook either, and in no command line as plain text: give it to an input with `secret: true`, by the environment or a file."),
     }
 }
 

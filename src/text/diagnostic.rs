@@ -42,7 +42,7 @@ pub enum Code {
     Unreachable,
     /// Text that nobody has seen yet in a command line.
     Unquoted,
-    /// A command line that destroys.
+    /// A command line or a step that destroys.
     Danger,
     /// `effect: read` on what is not known to read only.
     EffectDoubt,

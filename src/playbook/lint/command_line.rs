@@ -70,18 +70,37 @@ fn is_windows_switch(arg: &str) -> bool {
 
 /// All programs that a command line starts, as far as it says so.
 pub(super) fn invocations(template: &Template) -> Vec<Invocation> {
+    invocations_in(&template.outline(UNKNOWN))
+}
+
+pub(super) fn invocations_in(line: &str) -> Vec<Invocation> {
     let mut found = Vec::new();
-    collect(&template.outline(UNKNOWN), 3, &mut found);
+    collect(line, SHELLS, &mut found);
     found
 }
 
+/// The same for a program and its arguments, which no shell has to take apart.
+pub(super) fn invocations_of(words: impl IntoIterator<Item = String>) -> Vec<Invocation> {
+    let mut found = Vec::new();
+    let words = words.into_iter().map(Word::Text).collect();
+    collect_words(words, SHELLS, &mut found);
+    found
+}
+
+/// How many shells within each other are looked into.
+const SHELLS: usize = 3;
+
 fn collect(text: &str, levels: usize, found: &mut Vec<Invocation>) {
     for words in segments(text) {
-        match inner_command(words) {
-            Inner::Line(line) if levels > 0 => collect(&line, levels - 1, found),
-            Inner::Line(line) => found.extend(invocation(vec![Word::Text(line)])),
-            Inner::Words(words) => found.extend(invocation(words)),
-        }
+        collect_words(words, levels, found);
+    }
+}
+
+fn collect_words(words: Vec<Word>, levels: usize, found: &mut Vec<Invocation>) {
+    match inner_command(words) {
+        Inner::Line(line) if levels > 0 => collect(&line, levels - 1, found),
+        Inner::Line(line) => found.extend(invocation(vec![Word::Text(line)])),
+        Inner::Words(words) => found.extend(invocation(words)),
     }
 }
 

@@ -1,52 +1,16 @@
 //! Command lines that destroy: said to be what they are, and refused where they can only be a mistake.
 
-use super::command_line::{Invocation, UNKNOWN, invocations};
-use super::{commands, programs};
+use super::command_line::Invocation;
+use super::{commands, invocations_of_step, programs, vital};
 use crate::model::effect::{Effect, Permission};
 use crate::playbook::Playbook;
 use crate::step::Exec;
 use crate::template::Template;
 use crate::text::diagnostic::{Code, Diagnostics};
 
-/// Where the sensor lives; without it there is no next command.
-const SENSOR: [&str; 9] = [
-    r"c:\program files\confer",
-    r"c:\programdata\carbonblack",
-    r"c:\windows\carbonblack",
-    r"c:\program files\vmware\carbon black",
-    "/opt/carbonblack",
-    "/var/opt/carbonblack",
-    "/var/lib/cb",
-    "/applications/vmware carbon black cloud",
-    "/library/application support/com.vmware.carbonblack.cloud",
-];
-
-/// Where a system keeps itself.
-const SYSTEM: [&str; 13] = [
-    r"c:\windows\system32",
-    r"c:\windows\syswow64",
-    r"c:\windows\winsxs",
-    r"c:\windows\boot",
-    r"c:\windows\servicing",
-    "/bin",
-    "/boot",
-    "/etc",
-    "/lib",
-    "/sbin",
-    "/usr",
-    "/system",
-    "/var/lib",
-];
-
-/// Without these the machine or its sensor stops.
-const VITAL: [&str; 14] = [
-    "csrss", "lsass", "lsaiso", "services", "smss", "wininit", "winlogon", "repmgr", "repux", "cb",
-    "cbagentd", "cbdaemon", "cbcomms", "systemd",
-];
-
 pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
     for (exec, line) in commands(playbook) {
-        for found in invocations(line) {
+        for found in invocations_of_step(exec) {
             if let Some(permission) = programs::destroys(&found) {
                 destroying(playbook, (exec, line), &found, permission, all);
             }
@@ -72,10 +36,16 @@ fn destroying(
         let message = format!("`{program}` would take `{target}`: {why}");
         all.error(Code::Danger, span, message)
             .help("name exactly what is to go");
-    } else if let Some(target) = found.args.iter().find(|arg| is_below(arg, &SYSTEM)) {
+    } else if let Some(target) = found.args.iter().find(|arg| vital::is_in_system(arg)) {
         let message = format!("`{program}` works where the system keeps itself: `{target}`");
         all.warn(Code::Danger, span, message)
             .help("make sure of the path: a machine that does not start answers no more");
+    } else if let Some(target) = trees(found).find(|arg| vital::is_right_below_root(arg)) {
+        let message = format!(
+            "`{program}` takes a folder right below a root, with all that is in it: `{target}`"
+        );
+        all.warn(Code::Danger, span, message)
+            .help("make sure of the path: what stands there is seldom one intruder's alone");
     } else if exec.effect != Effect::Read && !playbook.permissions.contains(&permission) {
         let message =
             format!("`{program}` destroys: this step counts as `{permission}`, not only as `exec`");
@@ -87,89 +57,52 @@ fn destroying(
 
 /// What can only be a mistake, and why.
 fn fatal(found: &Invocation, permission: Permission) -> Option<(&str, &'static str)> {
+    let mut args = found.args.iter().map(String::as_str);
     if permission == Permission::Kill {
-        let name = |arg: &&String| {
-            let name = arg.to_ascii_lowercase();
-            VITAL.contains(&name.trim_end_matches(".exe"))
-        };
-        let target = found.args.iter().find(name)?;
-        return Some((target, "without it the machine or its sensor stops"));
+        let target = args.find(|name| vital::is_vital_process(name))?;
+        return Some((target, vital::STOPS));
     }
-    if let Some(target) = found.args.iter().find(|arg| is_below(arg, &SENSOR)) {
-        return Some((
-            target,
-            "that is the sensor, and no further command would arrive",
-        ));
+    if let Some(target) = args.find(|arg| vital::is_sensor_path(arg)) {
+        return Some((target, vital::SENSOR_LOST));
     }
-    let target = found.operands().find(|arg| is_too_much(arg))?;
-    Some((
-        target,
-        "that is a whole drive, or a folder right below its root",
-    ))
-}
-
-fn is_below(arg: &str, folders: &[&str]) -> bool {
-    let path = plain(arg);
-    folders.iter().any(|folder| {
-        path.strip_prefix(folder)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['\\', '/']))
-    })
-}
-
-/// A root, everything in a root, and what stands directly in it and has no suffix.
-fn is_too_much(arg: &str) -> bool {
-    if arg.contains(UNKNOWN) {
-        return false;
+    let mut operands = found.operands();
+    if found.program == "sc" {
+        let target = operands.find(|name| vital::is_sensor_service(name))?;
+        return Some((target, vital::SENSOR_LOST));
     }
-    let path = plain(arg);
-    let below = match path.as_bytes() {
-        [drive, b':', ..] if drive.is_ascii_alphabetic() => &path[2..],
-        [b'/', ..] => &path[1..],
-        _ => return false,
-    };
-    let parts: Vec<&str> = below
-        .split(['\\', '/'])
-        .filter(|part| !part.is_empty() && !matches!(*part, "*" | "*.*"))
-        .collect();
-    match parts[..] {
-        [] => true,
-        [only] => matches!(
-            only,
-            "windows"
-                | "users"
-                | "program files"
-                | "program files (x86)"
-                | "programdata"
-                | "etc"
-                | "usr"
-                | "bin"
-                | "sbin"
-                | "lib"
-                | "boot"
-                | "home"
-                | "root"
-                | "var"
-                | "opt"
-                | "system"
-                | "library"
-                | "applications"
-        ),
-        _ => false,
+    if found.program == "net" {
+        // `net use Z: /delete` lets go of a drive and takes nothing from it.
+        return None;
     }
-}
-
-/// In lower case, with the separators that the lists have.
-fn plain(arg: &str) -> String {
-    let path = arg.to_ascii_lowercase();
-    if path.as_bytes().get(1) == Some(&b':') {
-        path.replace('/', "\\")
+    let why = if takes_trees(found) {
+        vital::fatal_tree
     } else {
-        path
+        vital::fatal_path
+    };
+    operands.find_map(|target| Some((target, why(target)?)))
+}
+
+/// The folders that go with all that is in them.
+fn trees(found: &Invocation) -> impl Iterator<Item = &str> {
+    found.operands().filter(|_| takes_trees(found))
+}
+
+/// Whether a folder goes with all that is in it.
+fn takes_trees(found: &Invocation) -> bool {
+    match found.program.as_str() {
+        "rd" | "rmdir" | "del" | "erase" => found.has("/s"),
+        "rm" => found.args.iter().any(|arg| {
+            arg == "--recursive"
+                || (arg.starts_with('-') && !arg.starts_with("--") && arg.contains(['r', 'R']))
+        }),
+        "remove-item" => found.has("-Recurse"),
+        _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::command_line::invocations;
     use super::*;
     use crate::template::Template;
     use crate::text::source::Span;
@@ -190,6 +123,13 @@ mod tests {
             ("taskkill /f /im LSASS.exe", true),
             ("taskkill /f /im evil.exe", false),
             ("format d:", true),
+            ("rd /s /q \"C:\\Program Files\\VMware\"", true),
+            ("rm -rf /var/opt", true),
+            ("rm /var/opt", false),
+            ("sc delete CbDefense", true),
+            ("sc delete evil", false),
+            ("net use Z: /delete", false),
+            ("del %SystemRoot%\\System32\\*.*", true),
         ];
         for (text, expected) in table {
             let found = &invocations(&Template::literal(text, Span::at(0)))[0];

@@ -5,7 +5,10 @@
 
 mod cleanup;
 mod command_line;
+mod credential_rules;
+mod credentials;
 mod danger;
+mod destroying_steps;
 mod effect_doubt;
 mod fits;
 mod programs;
@@ -13,18 +16,24 @@ mod secrets;
 mod session;
 mod unquoted;
 mod unreachable;
+mod vital;
+mod wildcards;
 
 use super::Playbook;
 use crate::step::{Exec, StepKind};
 use crate::template::Template;
 use crate::text::diagnostic::Diagnostics;
+use command_line::{Invocation, UNKNOWN, invocations, invocations_of};
 
 type Lint = fn(&Playbook, &mut Diagnostics);
 
-const LINTS: [Lint; 7] = [
+const LINTS: [Lint; 10] = [
     unquoted::check,
     danger::check,
+    destroying_steps::check,
+    wildcards::check,
     secrets::check,
+    credentials::check,
     effect_doubt::check,
     cleanup::check,
     fits::check,
@@ -50,6 +59,18 @@ fn commands(playbook: &Playbook) -> impl Iterator<Item = (&Exec, &Template)> {
         StepKind::Exec(exec) => Some((exec, line(exec)?)),
         _ => None,
     })
+}
+
+/// All programs that a step starts, as far as it says so.
+fn invocations_of_step(exec: &Exec) -> Vec<Invocation> {
+    match (&exec.command, &exec.program) {
+        (Some(command), _) => invocations(command),
+        (None, Some(program)) => {
+            let words = std::iter::once(program).chain(&exec.args);
+            invocations_of(words.map(|word| word.outline(UNKNOWN)))
+        }
+        (None, None) => Vec::new(),
+    }
 }
 
 fn line(exec: &Exec) -> Option<&Template> {
