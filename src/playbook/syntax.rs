@@ -19,6 +19,10 @@ use std::sync::Arc;
 const TOP_HINTS: &[(&str, &str)] = &[
     ("tasks", "the list of steps is called `steps`"),
     (
+        "cases",
+        "cases stand in a file beside the playbook, NAME.test.yaml, and `sortie test` runs them",
+    ),
+    (
         "jobs",
         "there is one list, `steps`; the devices are the jobs",
     ),
