@@ -22,7 +22,7 @@ pub struct Visit {
 pub enum Comes {
     /// So long after the beginning of the world; opens a session if there is none.
     After(Duration),
-    /// So long after a client has opened a session.
+    /// So long after a client has first opened a session.
     Joining(Duration),
 }
 

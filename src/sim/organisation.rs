@@ -71,9 +71,11 @@ impl Organisation {
         self.advance_all(now);
         let opened = self.open_at(device, Opener::Client, timeouts, now)?;
         if !opened.existed
-            && let Some(known) = self.devices.get(&device)
+            && let Some(known) = self.devices.get_mut(&device)
         {
-            self.agenda.attract(device, &known.visits, now);
+            // Everybody comes once.
+            let visits = std::mem::take(&mut known.visits);
+            self.agenda.attract(device, &visits, now);
         }
         Ok(opened)
     }

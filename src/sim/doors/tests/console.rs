@@ -87,6 +87,10 @@ async fn a_person_joins_and_closes_for_everybody() {
         done(&world, 1),
         [("create process".into(), "timeout.exe /t 60".into())]
     );
+    // They have been there, and do not come back.
+    let session = active(&world, &json!({"device_id": 1})).await;
+    advance(SECOND * 60).await;
+    assert_eq!(get(&world, &session).1["current_command_index"], 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,11 +1,14 @@
 //! The doors from outside: requests as strangers send them, on a clock that does not wait.
 
 mod bad_input;
+mod books;
 mod console;
 mod credentials;
 mod device_actions;
+mod limits;
 mod manners;
 mod memory;
+mod queue;
 mod timeouts;
 
 use super::answer;
