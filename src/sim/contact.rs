@@ -11,7 +11,7 @@ pub(super) const PERIOD: Duration = Duration::from_mins(1);
 
 /// Milliseconds from the beginning of the world to its last report until `now`; negative is before.
 pub(super) fn last(device: &SimDevice, now: Duration) -> i64 {
-    let now = device.gone.map_or(now, |gone| gone.min(now));
+    let now = device.silent_from().map_or(now, |end| end.min(now));
     match device.contact {
         Contact::Offline(age) => -whole(age),
         Contact::Away { seen, back } if now < back => -whole(seen),
@@ -21,21 +21,22 @@ pub(super) fn last(device: &SimDevice, now: Duration) -> i64 {
 
 /// Its first report after `now`; none if it never reports again.
 pub(super) fn next(device: &SimDevice, now: Duration) -> Option<Duration> {
-    match device.contact {
-        _ if device.gone.is_some() => None,
-        Contact::Offline(_) => None,
+    let next = match device.contact {
+        Contact::Offline(_) => return None,
         // The first thing that it does when it is back.
-        Contact::Away { back, .. } if now < back => Some(back),
+        Contact::Away { back, .. } if now < back => back,
         _ => {
             let until = period(device) - (whole(now) + phase(device)).rem_euclid(period(device));
-            Some(now + Duration::from_millis(until.unsigned_abs()))
+            now + Duration::from_millis(until.unsigned_abs())
         }
-    }
+    };
+    let in_time = device.silent_from().is_none_or(|end| next < end);
+    in_time.then_some(next)
 }
 
 pub(super) fn is_reachable(device: &SimDevice, now: Duration) -> bool {
     match device.contact {
-        _ if device.gone.is_some() => false,
+        _ if device.silent_from().is_some_and(|end| end <= now) => false,
         Contact::Offline(_) => false,
         Contact::Away { back, .. } => now >= back,
         Contact::Usual | Contact::After(_) => true,

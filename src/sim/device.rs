@@ -45,6 +45,8 @@ pub struct SimDevice {
     pub(super) policy_changed: Option<Duration>,
     /// When its sensor was removed.
     pub(super) gone: Option<Duration>,
+    /// When it will be switched off, in the middle of whatever it does.
+    pub(super) off_at: Option<Duration>,
 }
 
 /// How the sensor answers when a session is asked for.
@@ -99,6 +101,7 @@ impl SimDevice {
             asked: None,
             policy_changed: None,
             gone: None,
+            off_at: None,
         }
     }
 
@@ -117,6 +120,21 @@ impl SimDevice {
             back: until,
         };
         self
+    }
+
+    /// Is switched off so long after the world began, and not on again.
+    #[must_use]
+    pub fn off_after(mut self, on: Duration) -> Self {
+        self.off_at = Some(on);
+        self
+    }
+
+    /// From when on nothing is heard of it; none if it stays.
+    pub(super) fn silent_from(&self) -> Option<Duration> {
+        match (self.gone, self.off_at) {
+            (Some(gone), Some(off)) => Some(gone.min(off)),
+            (gone, off) => gone.or(off),
+        }
     }
 
     /// Checks in so long after a session was asked for.
@@ -149,13 +167,14 @@ impl SimDevice {
 
     /// How long its sensor takes to answer, asked `now` (since the world began); none if it never will.
     pub(super) fn check_in_delay(&self, usual: Duration, now: Duration) -> Option<Duration> {
-        match self.contact {
-            _ if self.gone.is_some() => None,
-            Contact::Usual => Some(usual),
-            Contact::After(delay) => Some(delay),
-            Contact::Away { back, .. } => Some(back.saturating_sub(now) + usual),
-            Contact::Offline(_) => None,
-        }
+        let delay = match self.contact {
+            Contact::Usual => usual,
+            Contact::After(delay) => delay,
+            Contact::Away { back, .. } => back.saturating_sub(now) + usual,
+            Contact::Offline(_) => return None,
+        };
+        let in_time = self.silent_from().is_none_or(|end| now + delay < end);
+        in_time.then_some(delay)
     }
 
     pub(super) fn sensor_states(&self) -> Vec<&'static str> {

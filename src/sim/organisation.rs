@@ -92,6 +92,7 @@ impl Organisation {
         if known.live_response == LiveResponse::Off {
             return Err(Refusal::LiveResponseOff(device));
         }
+        let silent_from = known.silent_from();
         let check_in = known.check_in_delay(self.settings.check_in, self.elapsed(now));
         let mut open = self.sessions.values().filter(|s| s.is_open());
         if let Some(session) = open.clone().find(|s| s.device == device) {
@@ -107,6 +108,7 @@ impl Organisation {
         let mut session = Session::new(self.last_session, device, now, check_in);
         session.opener = opener;
         session.timeouts = timeouts;
+        session.silent_from = silent_from.map(|end| self.origin + end);
         let session = self.sessions.entry(self.last_session).or_insert(session);
         self.books.opened(opener);
         let shown = Shown {

@@ -61,6 +61,8 @@ pub(super) struct Session {
     pub status: Status,
     pub opener: Opener,
     pub timeouts: Timeouts,
+    /// From then on the sensor does nothing more.
+    pub silent_from: Option<Instant>,
     /// Until then somebody in the console keeps it alive.
     pub held: Instant,
     /// When it expired.
@@ -113,6 +115,7 @@ impl Session {
         Self {
             opener: Opener::Client,
             timeouts: Timeouts::default(),
+            silent_from: None,
             held: now,
             number,
             device,
@@ -191,8 +194,14 @@ impl Session {
         books.leaked(self.opener);
     }
 
-    /// The command that starts or ends next, and when. Commands run one at a time, in order.
+    /// The command that starts or ends next, and when; none if the sensor is silent by then.
     fn next_step(&self) -> Option<(usize, Instant)> {
+        let next = self.next_in_order();
+        next.filter(|(_, at)| self.silent_from.is_none_or(|end| *at < end))
+    }
+
+    /// Commands run one at a time, in order.
+    fn next_in_order(&self) -> Option<(usize, Instant)> {
         let mut free = self.opened;
         for (index, issued) in self.commands.iter().enumerate() {
             match &issued.phase {

@@ -26,6 +26,7 @@ pub(super) struct DeviceSpec {
     user: Option<String>,
     ip: Option<String>,
     contact: Contact,
+    off_after: Option<Duration>,
     reports: Option<Duration>,
     visits: Vec<VisitItem>,
     memory: Option<Size>,
@@ -66,6 +67,7 @@ impl FromNode for DeviceSpec {
         let user = fields.optional("user");
         let ip = fields.optional("ip");
         let contact = contact(&mut fields);
+        let off_after = fields.optional("off_after");
         let reports = reports(&mut fields);
         let visits = fields.or("console", Vec::new());
         let memory = fields.optional("memory");
@@ -89,6 +91,7 @@ impl FromNode for DeviceSpec {
             user,
             ip,
             contact,
+            off_after,
             reports,
             visits,
             memory,
@@ -240,6 +243,7 @@ impl DeviceSpec {
         {
             device.policy = (7_000 + seed_of(policy) % 1_000, policy.clone());
         }
+        device.off_at = self.off_after.map(Duration::get);
         if let Some(period) = self.reports {
             device.period = period.get();
         }

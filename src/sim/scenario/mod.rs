@@ -229,7 +229,7 @@ devices:
     console:
       - {after: 5s, stays: 1m, commands: 3}
       - {joins_after: 2s, closes: true}
-  - {name: b, os: linux, back_after: 5m}
+  - {name: b, os: linux, back_after: 5m, off_after: 9m}
 ",
         );
         let (a, b) = (&made[0], &made[1]);
@@ -253,6 +253,7 @@ devices:
             ]
         );
         assert!(a.is_online() && !b.is_online());
+        assert_eq!((a.off_at, b.off_at), (None, Some(seconds(540))));
     }
 
     #[test]

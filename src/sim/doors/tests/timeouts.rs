@@ -145,3 +145,31 @@ async fn closing_ends_everything_for_everybody() {
     assert_eq!(delete(&world, &session), 204);
     assert_gone(&world, &session);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_switched_off_says_nothing_more() {
+    let world = World::new(vec![windows(1).off_after(SECOND * 30)]);
+    let session = active(&world, &json!({"device_id": 1})).await;
+    let run = json!({"name": "create process", "path": "timeout.exe /t 60", "wait": true});
+    let run = send(&world, &session, &run);
+    let isolate =
+        json!({"action_type": "QUARANTINE", "device_id": [1], "options": {"toggle": "ON"}});
+    advance(SECOND * 30).await;
+    assert_eq!(post(&world, "device_actions", &isolate).0, 204);
+    let next = send(&world, &session, &json!({"name": "process list"}));
+    advance(SECOND * 899).await;
+    assert_eq!(get(&world, &run).1["status"], "IN PROGRESS");
+    assert_eq!(get(&world, &next).1["status"], "PENDING");
+    advance(SECOND * 6).await;
+    assert_gone(&world, &session);
+    let (_, record) = get(&world, "devices/1");
+    assert_eq!(record["quarantined"], json!(false));
+    let (_, session) = post(&world, "liveresponse/sessions", &json!({"device_id": 1}));
+    let route = format!(
+        "liveresponse/sessions/{}",
+        session["id"].as_str().expect("an id")
+    );
+    advance(SECOND * 899).await;
+    assert_eq!(get(&world, &route).1["status"], "PENDING");
+    assert_eq!(world.books().commands.values().sum::<u64>(), 1);
+}
