@@ -4,8 +4,11 @@
 //! written into the books, so that a test notices.
 
 mod cloud_v6;
+mod csp;
+mod device_actions;
 mod device_search;
 mod devices;
+mod facets;
 mod multipart;
 mod orders;
 mod query;
@@ -53,7 +56,12 @@ pub(super) fn reply(world: &World, request: &Request) -> Reply {
 
 /// The API's host: everything but signed content.
 pub(super) fn api(world: &World, request: &Request) -> Response {
-    if request.header("x-auth-token") != Some(world.token()) {
+    if let Some((route, answer)) = csp::answer(world, request) {
+        let route = format!("{} {route}", request.method.as_str());
+        world.note(|books| books.request(&route));
+        return answer.unwrap_or_else(Response::from);
+    }
+    if !csp::is_admitted(world, request) {
         world.note(|books| books.request("401"));
         return Problem::new(401, "UNAUTHORIZED", "the API key is not valid").into();
     }
@@ -75,6 +83,7 @@ fn in_org(world: &World, request: &Request, org: &str, rest: &[&str]) -> Option<
     let (door, rest): (Door, _) = match rest {
         ["liveresponse", rest @ ..] => (cloud_v6::answer, rest),
         ["devices", ..] => (devices::answer, rest),
+        ["device_actions", ..] => (device_actions::answer, rest),
         _ => return None,
     };
     if org != world.org_key() {
@@ -142,6 +151,10 @@ impl Problem {
         Self::new(400, "BAD_REQUEST", message)
     }
 
+    fn too_large() -> Self {
+        Self::new(413, "PAYLOAD_TOO_LARGE", "the body is too large")
+    }
+
     fn wrong_method() -> Self {
         Self::new(
             405,
@@ -195,3 +208,6 @@ pub(super) fn decode(text: &str) -> String {
     }
     String::from_utf8_lossy(&out).into_owned()
 }
+
+#[cfg(test)]
+mod tests;
