@@ -27,8 +27,20 @@ pub struct SimDevice {
     pub endpoint: Endpoint,
     pub(super) contact: Contact,
     pub(super) live_response: LiveResponse,
+    /// What is its own and lies there once somebody looks: most of a large fleet nobody ever asks.
+    pub(super) later: Later,
     /// Seconds since 1970; the same in every world, or a saved plan would take the device for another one.
     pub(super) registered: i64,
+}
+
+/// What the endpoint's image still lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Later {
+    Nothing,
+    /// What is its own.
+    Personal,
+    /// And what is there to be found.
+    Planted,
 }
 
 /// How the sensor answers when a session is asked for.
@@ -69,6 +81,7 @@ impl SimDevice {
             endpoint: Endpoint::new(os, Files::new(os, Layered::default())),
             contact: Contact::Usual,
             live_response: LiveResponse::On,
+            later: Later::Nothing,
             registered: FIRST_REGISTRATION + i64::try_from(mix(id) % (400 * DAY)).unwrap_or(0),
         }
     }

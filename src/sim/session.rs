@@ -10,6 +10,7 @@ use super::endpoint::code::Code;
 use super::endpoint::content::Clip;
 use super::endpoint::order::{Order, Yield};
 use super::fault::Fate;
+use super::fleet::image;
 use super::store::Store;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -258,6 +259,7 @@ fn execute(
 ) -> Phase {
     let now = i64::try_from((at - ground.origin).as_millis()).unwrap_or(i64::MAX);
     let facts = ground.device.facts();
+    image::complete(ground.device);
     let performed = match fate {
         Fate::Fails(code) => Performed::refused(code),
         _ => ground.device.endpoint.perform(order, now, &facts, upload),
