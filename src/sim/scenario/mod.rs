@@ -15,6 +15,7 @@ mod device;
 mod executable;
 mod fault;
 mod items;
+pub mod schema;
 
 use super::device::SimDevice;
 use super::endpoint::programs::Row;
