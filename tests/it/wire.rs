@@ -194,6 +194,29 @@ async fn a_content_that_breaks_off_is_never_taken_for_a_whole_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_odd_answer_is_understood() {
+    for odd in [
+        "lower_case",
+        "mixed_case",
+        "signed_codes",
+        "text_codes",
+        "hex_codes",
+        "text_ids",
+        "text_booleans",
+        "extra_members",
+        "missing_members",
+        "null_arrays",
+        "missing_arrays",
+    ] {
+        let (ended, _) = over(mixed(), windows(2), &format!("{{odd: {odd}}}")).await;
+        ended.sound();
+        assert_all_ok(&ended, odd);
+        // The program, and the deletion of its output.
+        assert_eq!(ended.world.books().changes.len(), 4, "{odd}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_device_that_never_comes_is_given_up_cheaply() {
     let devices = windows(10).into_iter().map(SimDevice::offline).collect();
     let (ended, log) = over(mixed(), devices, "").await;
