@@ -64,8 +64,8 @@ enum Command {
     Test(test::TestArgs),
     /// Show the steps that playbooks are made of, or the manual of one.
     Steps(steps::StepsArgs),
-    /// Print the JSON Schema of playbooks, for completion and hover help in editors.
-    Schema,
+    /// Print the JSON Schema of playbooks or scenarios, for completion and hover in editors.
+    Schema(schema::SchemaArgs),
     /// Serve the built-in Carbon Black Cloud simulator.
     Simulate(simulate::SimulateArgs),
 }
@@ -119,7 +119,7 @@ pub fn main() -> ExitCode {
             Command::Check(args) => check::run(&args, &output),
             Command::Test(args) => test::run(&args, &output),
             Command::Steps(args) => steps::run(&args, &output),
-            Command::Schema => Ok(schema::run()),
+            Command::Schema(args) => Ok(schema::run(&args)),
             Command::Simulate(args) => simulate::run(args, &output).await,
         }
     });

@@ -92,14 +92,16 @@ pub(super) fn with_block(schema: &mut Schema) {
 
 /// The schema, as `schemas/playbook.json` holds it.
 pub fn schema() -> Value {
+    of::<Document>()
+}
+
+/// The schema of what is read like a playbook.
+pub(crate) fn of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft07().with(|settings| {
         // Before the others, which move what stands beside a `$ref`.
         settings.transforms.insert(0, Box::new(as_the_readers_do));
     });
-    let mut schema: Value = settings
-        .into_generator()
-        .into_root_schema_for::<Document>()
-        .into();
+    let mut schema: Value = settings.into_generator().into_root_schema_for::<T>().into();
     // Editors show the innermost description, and what a key means says more than what its type is.
     let definitions = schema["definitions"].as_object_mut();
     for definition in definitions.into_iter().flat_map(Map::values_mut) {
@@ -191,7 +193,7 @@ fn scalars_are_text(schema: &mut Schema) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::playbook::{check::check, syntax};
     use crate::template::asked;
@@ -201,10 +203,15 @@ mod tests {
     use std::sync::Arc;
 
     /// Puts a value at its place in a document.
-    type Place<'a> = &'a dyn Fn(Value) -> Value;
+    pub(crate) type Place<'a> = &'a dyn Fn(Value) -> Value;
 
     /// Calls `visit` with every map of the language that has fixed keys, and its place.
-    fn walk(root: &Value, at: &Value, place: Place<'_>, visit: &mut dyn FnMut(&Value, Place<'_>)) {
+    pub(crate) fn walk(
+        root: &Value,
+        at: &Value,
+        place: Place<'_>,
+        visit: &mut dyn FnMut(&Value, Place<'_>),
+    ) {
         let at = resolve(root, at);
         for form in ["allOf", "anyOf"]
             .iter()
@@ -252,7 +259,7 @@ mod tests {
     }
 
     /// A map with the keys that are required by name.
-    fn required(root: &Value, map: &Value, names: &Value) -> Value {
+    pub(crate) fn required(root: &Value, map: &Value, names: &Value) -> Value {
         let names = list(names).iter().filter_map(Value::as_str);
         names.fold(json!({}), |value, name| {
             with(value, name, sample(root, &map["properties"][name]))
@@ -276,7 +283,7 @@ mod tests {
         value
     }
 
-    fn with(mut map: Value, key: &str, value: Value) -> Value {
+    pub(crate) fn with(mut map: Value, key: &str, value: Value) -> Value {
         map[key] = value;
         map
     }

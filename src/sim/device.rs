@@ -37,6 +37,8 @@ pub struct SimDevice {
     pub endpoint: Endpoint,
     pub(super) contact: Contact,
     pub(super) live_response: LiveResponse,
+    /// What is its own and lies there once somebody looks: most of a large fleet nobody ever asks.
+    pub(super) later: Later,
     /// Seconds since 1970; the same in every world, or a saved plan would take the device for another one.
     pub(super) registered: i64,
     pub(super) scan: Option<Scan>,
@@ -47,6 +49,16 @@ pub struct SimDevice {
     pub(super) gone: Option<Duration>,
     /// When it will be switched off, in the middle of whatever it does.
     pub(super) off_at: Option<Duration>,
+}
+
+/// What the endpoint's image still lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Later {
+    Nothing,
+    /// What is its own.
+    Personal,
+    /// And what is there to be found.
+    Planted,
 }
 
 /// How the sensor answers when a session is asked for.
@@ -96,6 +108,7 @@ impl SimDevice {
             endpoint: Endpoint::new(os, Files::new(os, Layered::default())),
             contact: Contact::Usual,
             live_response: LiveResponse::On,
+            later: Later::Nothing,
             registered: FIRST_REGISTRATION + i64::try_from(mix(id) % (400 * DAY)).unwrap_or(0),
             scan: None,
             asked: None,

@@ -9,6 +9,7 @@ mod engine_flow;
 mod engine_use;
 mod engine_vars;
 mod engine_verify;
+mod faults;
 mod faulty;
 mod invalid;
 mod layers;

@@ -3,6 +3,8 @@
 use serde_json::Value;
 use sortie::playbook::check::check;
 use sortie::playbook::schema::schema;
+use sortie::sim::scenario::Scenario;
+use sortie::sim::scenario::schema::schema as scenario_schema;
 use std::path::{Path, PathBuf};
 
 fn root() -> &'static Path {
@@ -20,27 +22,30 @@ fn valid(text: &str) -> Result<(), String> {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a blessed file is not evidence")]
 fn the_file_is_the_generated_one() {
-    let path = root().join("schemas/playbook.json");
-    let made = format!("{:#}\n", schema());
-    if std::env::var_os("SORTIE_BLESS").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &made).unwrap();
+    for (name, schema) in [("playbook", schema()), ("scenario", scenario_schema())] {
+        let path = root().join(format!("schemas/{name}.json"));
+        let made = format!("{schema:#}\n");
+        if std::env::var_os("SORTIE_BLESS").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &made).unwrap();
+        }
+        let held = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            held == made,
+            "schemas/{name}.json is not what the types say; run the tests with SORTIE_BLESS=1 and look at the diff"
+        );
     }
-    let held = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        held == made,
-        "schemas/playbook.json is not what the types say; run the tests with SORTIE_BLESS=1 and look at the diff"
-    );
 }
 
 #[test]
 fn it_is_draft_7() {
-    let schema = schema();
-    assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
-    if let Err(error) = jsonschema::draft7::meta::validate(&schema) {
-        panic!("{}: {error}", error.instance_path());
+    for schema in [schema(), scenario_schema()] {
+        assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+        if let Err(error) = jsonschema::draft7::meta::validate(&schema) {
+            panic!("{}: {error}", error.instance_path());
+        }
+        assert!(!schema.to_string().contains("null,") && !schema.to_string().contains(",null"));
     }
-    assert!(!schema.to_string().contains("null,") && !schema.to_string().contains(",null"));
 }
 
 #[test]
@@ -61,6 +66,7 @@ fn every_key_is_explained() {
         }
     }
     explained(&schema(), "");
+    explained(&scenario_schema(), "");
 }
 
 #[test]
@@ -235,5 +241,44 @@ fn a_number_out_of_bounds_says_where_and_what_to_do() {
         let number = &text[one.span.range()];
         assert!(step.ends_with(&format!("depth: {number}}}")), "{number}");
         assert_eq!(one.help.as_deref(), Some(help), "{step}");
+    }
+}
+
+#[test]
+fn scenarios_are_judged_alike_by_reader_and_schema() {
+    let validator = jsonschema::draft7::new(&scenario_schema()).expect("is a schema");
+    let valid = |text: &str| {
+        let document: Value = serde_saphyr::from_str(text).expect("is YAML");
+        validator.is_valid(&document)
+    };
+    let devices = "devices: [{name: a, os: linux}]";
+    let table = [
+        (true, String::from("devices: {count: 3}")),
+        (true, format!("{devices}\nseed: 5\nexecutables: [{{os: windows, program: a}}]")),
+        (true, "devices: [{name: a, os: windows, files: 'C:\\a', processes: ['C:\\b'], registry: HKLM\\X}]".into()),
+        (true, format!("{devices}\nfaults: [{{status: 503, body: html, chance: 5%, device: [a, 7]}}]")),
+        (true, format!("{devices}\nfaults: {{route: 'devices/{{id}}', nth: [1, 3], reset: half, delay: 2s}}")),
+        (true, format!("{devices}\nfaults: [{{close: 17}}, {{result: 0x80070005}}, {{odd: text_ids}}, {{chance: 0.5, hang: true}}]")),
+        (false, String::from("seed: 5")),
+        (false, String::from("devices: [{os: linux}]")),
+        (false, String::from("devices: [{name: a}]")),
+        (false, String::from("devices: [{count: 1, name: a, os: linux}]")),
+        (false, format!("{devices}\nfaults: [{{nth: 3}}]")),
+        (false, format!("{devices}\nfaults: [{{nth: 0, status: 503}}]")),
+        (false, format!("{devices}\nfaults: [{{route: nowhere, status: 503}}]")),
+        (false, format!("{devices}\nfaults: [{{status: 700}}]")),
+        (false, format!("{devices}\nfaults: [{{reset: later}}]")),
+        (false, format!("{devices}\nfaults: [{{session: away}}]")),
+        (false, format!("{devices}\nfaults: [{{chance: 2, hang: true}}]")),
+    ];
+    for (sound, text) in table {
+        let loaded = Scenario::load("s.yaml", text.as_bytes());
+        assert_eq!(
+            loaded.scenario.is_some(),
+            sound,
+            "{text}: {:?}",
+            loaded.diagnostics
+        );
+        assert_eq!(valid(&text), sound, "{text}");
     }
 }

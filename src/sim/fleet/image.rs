@@ -3,7 +3,7 @@
 //! `base` is shared by all devices of a family, `personal` is made for each, `planted` is there to be found.
 
 use crate::model::device::Os;
-use crate::sim::device::SimDevice;
+use crate::sim::device::{Later, SimDevice};
 use crate::sim::endpoint::Endpoint;
 use crate::sim::endpoint::code::Code;
 use crate::sim::endpoint::content::{Content, mix, seed_of};
@@ -163,21 +163,38 @@ fn shared(mut endpoint: Endpoint) -> Endpoint {
     endpoint
 }
 
-/// Gives a device the image of its family and what is its own.
+/// Gives a device the image of its family; what is its own comes with [`complete`].
 pub(in crate::sim) fn furnish(device: &mut SimDevice) {
     if let Some(furnished) = Furnished::of(device.os) {
         device.endpoint = furnished.base.clone();
-        furnished.image.personal.furnish(device);
+        device.later = Later::Personal;
     }
 }
 
-/// Puts there what a triage should find; false if the family has nothing of that kind.
+/// Puts there what a triage should find, with what is the device's own if that is still to come; false if the
+/// family has nothing of that kind.
 pub(in crate::sim) fn plant_findings(device: &mut SimDevice) -> bool {
     let Some(furnished) = Furnished::of(device.os) else {
         return false;
     };
-    furnished.image.planted.furnish(device);
+    if device.later == Later::Nothing {
+        furnished.image.planted.furnish(device);
+    } else {
+        device.later = Later::Planted;
+    }
     true
+}
+
+/// Puts there what was left for later.
+pub(in crate::sim) fn complete(device: &mut SimDevice) {
+    let later = std::mem::replace(&mut device.later, Later::Nothing);
+    let Some(furnished) = Furnished::of(device.os).filter(|_| later != Later::Nothing) else {
+        return;
+    };
+    furnished.image.personal.furnish(device);
+    if later == Later::Planted {
+        furnished.image.planted.furnish(device);
+    }
 }
 
 impl Part {
@@ -320,6 +337,7 @@ mod tests {
         // A name that would be illegal in a path must do no harm: names come out of other people's globs.
         let mut device = SimDevice::new(4711, "a:<b>", os);
         furnish(&mut device);
+        complete(&mut device);
         device
     }
 
@@ -401,6 +419,22 @@ mod tests {
             .collect();
         assert!(pids.contains(&4) && pids.len() > 20, "{pids:?}");
         assert!(lists(&mut device, r"C:\Windows\Prefetch\*.pf").len() > 5);
+    }
+
+    #[test]
+    fn what_comes_later_is_the_same() {
+        for os in Os::NAMED {
+            let mut now = furnished(os);
+            assert!(plant_findings(&mut now));
+            let mut later = SimDevice::new(4711, "a:<b>", os);
+            furnish(&mut later);
+            assert!(plant_findings(&mut later));
+            assert_eq!(later.endpoint.files.own(), 0, "{os}");
+            complete(&mut later);
+            complete(&mut later);
+            let told = |device: &SimDevice| format!("{:?}", device.endpoint);
+            assert_eq!(told(&now), told(&later), "{os}");
+        }
     }
 
     #[test]

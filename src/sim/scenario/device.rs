@@ -223,8 +223,23 @@ impl DeviceSpec {
         if self.planted.unwrap_or(by_rule) {
             device.planted = image::plant_findings(&mut device);
         }
+        if self.has_things() {
+            // They go over what is there, so it has to be.
+            image::complete(&mut device);
+        }
         self.furnish(&mut device, all);
         device
+    }
+
+    fn has_things(&self) -> bool {
+        let Self {
+            files,
+            without,
+            registry,
+            processes,
+            ..
+        } = self;
+        !(files.is_empty() && without.is_empty() && registry.is_empty() && processes.is_empty())
     }
 
     /// What the organisation knows of it, and how it answers.
