@@ -4,16 +4,19 @@
 //! engine's own ports ([`port`]). It knows nothing of our client, or a wrong mapping would agree with itself.
 
 pub mod books;
+pub mod control;
 pub mod device;
 pub mod doors;
 pub mod endpoint;
 pub mod fleet;
 mod organisation;
 pub mod port;
+pub mod request_log;
 pub mod scenario;
 pub mod server;
 pub mod session;
 pub mod store;
 mod tickets;
+pub mod tls;
 pub mod view;
 pub mod world;

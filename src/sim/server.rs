@@ -1,19 +1,25 @@
-//! The doors behind real HTTP: one listener for the API, another for signed content, so that the two are
-//! different hosts. No TLS here.
+//! The doors behind real HTTP or HTTPS: one listener for the API, another for signed content, so that the two
+//! are different hosts, and if wanted a third for the judge.
 
+use super::control::Control;
 use super::doors::{self, Reply};
 use super::endpoint::content::Clip;
+use super::request_log::{Entry, Fate, RequestLog};
+use super::tls::Identity;
 use super::world::World;
-use crate::wire;
+use crate::{clock, wire};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
+use axum::serve::Listener;
 use futures_util::stream;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -35,8 +41,10 @@ pub struct Server {
     pub addr: SocketAddr,
     /// Where signed content is served.
     pub content_addr: SocketAddr,
+    /// Where the books are told.
+    pub control_addr: Option<SocketAddr>,
     stop: CancellationToken,
-    listeners: [JoinHandle<()>; 2],
+    listeners: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -60,24 +68,67 @@ impl Drop for Server {
     }
 }
 
+/// What a server may have besides.
+#[derive(Default)]
+pub struct Extras {
+    /// HTTPS at both hosts, in place of HTTP.
+    pub identity: Option<Identity>,
+    pub log: Option<RequestLog>,
+    /// Where to tell the books; port 0 takes any.
+    pub control: Option<SocketAddr>,
+}
+
 /// Serves `world` at `listen` (port 0 takes any), and its content at another port of the same address.
 pub async fn serve(world: World, listen: SocketAddr) -> io::Result<Server> {
+    serve_with(world, listen, Extras::default()).await
+}
+
+pub async fn serve_with(world: World, listen: SocketAddr, extras: Extras) -> io::Result<Server> {
     let api = TcpListener::bind(listen).await?;
     let content = TcpListener::bind(SocketAddr::new(listen.ip(), 0)).await?;
     let (addr, content_addr) = (api.local_addr()?, content.local_addr()?);
-    world.set_content_base(format!("http://{content_addr}"));
+    let control = match extras.control {
+        Some(at) => Some(TcpListener::bind(at).await?),
+        None => None,
+    };
+    let control_addr = control.as_ref().map(TcpListener::local_addr).transpose()?;
+    let identity = extras.identity;
+    let scheme = if identity.is_some() { "https" } else { "http" };
+    world.set_content_base(format!("{scheme}://{content_addr}"));
+    let stage = Arc::new(Stage {
+        control: control_addr.map(|_| Control::new(world.clone())),
+        world,
+        log: extras.log,
+    });
     let stop = CancellationToken::new();
-    let listeners = [
-        spawn(api, world.clone(), Host::Api, stop.clone()),
-        spawn(content, world, Host::Content, stop.clone()),
-    ];
+    let mut listeners = Vec::new();
+    for (tcp, host) in [(api, Host::Api), (content, Host::Content)] {
+        let router = Router::new()
+            .fallback(handle)
+            .with_state((stage.clone(), host));
+        listeners.push(match &identity {
+            Some(identity) => spawn(identity.listen(tcp), router, stop.clone()),
+            None => spawn(tcp, router, stop.clone()),
+        });
+    }
+    if let (Some(tcp), Some(control)) = (control, stage.control.clone()) {
+        listeners.push(spawn(tcp, control.router(), stop.clone()));
+    }
     Ok(Server {
-        url: format!("http://{addr}"),
+        url: format!("{scheme}://{addr}"),
         addr,
         content_addr,
+        control_addr,
         stop,
         listeners,
     })
+}
+
+/// What all connections share.
+struct Stage {
+    world: World,
+    log: Option<RequestLog>,
+    control: Option<Control>,
 }
 
 #[derive(Clone, Copy)]
@@ -86,13 +137,20 @@ enum Host {
     Content,
 }
 
-fn spawn(
-    listener: TcpListener,
-    world: World,
-    host: Host,
-    stop: CancellationToken,
-) -> JoinHandle<()> {
-    let router = Router::new().fallback(handle).with_state((world, host));
+impl Host {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Content => "content",
+        }
+    }
+}
+
+fn spawn<L>(listener: L, router: Router, stop: CancellationToken) -> JoinHandle<()>
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+{
     tokio::spawn(async move {
         let serving = axum::serve(listener, router)
             .with_graceful_shutdown(async move { stop.cancelled().await });
@@ -101,24 +159,51 @@ fn spawn(
     })
 }
 
-async fn handle(State((world, host)): State<(World, Host)>, request: Request) -> Response {
-    let request = match receive(request).await {
-        Ok(request) => request,
-        Err(status) => return bare(status),
+async fn handle(State((stage, host)): State<(Arc<Stage>, Host)>, request: Request) -> Response {
+    if let Some(control) = &stage.control {
+        control.count();
+    }
+    let time = clock::now();
+    let (head, body) = request.into_parts();
+    let (body, route, response) = match receive(&head, body).await {
+        Ok(request) => {
+            let (route, response) = answer(&stage.world, host, &request);
+            (request.body, route, response)
+        }
+        Err(status) => (Vec::new(), "refused".to_owned(), bare(status)),
     };
-    let reply = match host {
-        Host::Api => Reply::Whole(doors::api(&world, &request)),
-        Host::Content => doors::content(&world, &request),
-    };
-    match reply {
-        Reply::Whole(response) => whole(response),
-        Reply::Content(clip) => streamed(clip),
+    if let Some(log) = &stage.log {
+        let fate = Fate {
+            route: &route,
+            status: response.status().as_u16(),
+        };
+        log.write(&Entry::new(time, host.name(), &head, &body, fate));
+    }
+    response
+}
+
+/// The answer, and before it what the books call the route.
+fn answer(world: &World, host: Host, request: &wire::Request) -> (String, Response) {
+    match host {
+        Host::Api => {
+            let (route, answer) = doors::api(world, request);
+            (route, whole(answer))
+        }
+        Host::Content => {
+            let response = match doors::content(world, request) {
+                Reply::Whole(answer) => whole(answer),
+                Reply::Content(clip) => streamed(clip),
+            };
+            (
+                format!("{} content host", request.method.as_str()),
+                response,
+            )
+        }
     }
 }
 
 /// The request as data, or the status that says why it cannot be.
-async fn receive(request: Request) -> Result<wire::Request, StatusCode> {
-    let (head, body) = request.into_parts();
+async fn receive(head: &Parts, body: Body) -> Result<wire::Request, StatusCode> {
     let method = match head.method {
         Method::GET => wire::Method::Get,
         Method::POST => wire::Method::Post,

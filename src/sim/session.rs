@@ -247,7 +247,7 @@ fn execute(order: &Order, upload: Option<&Clip>, at: Instant, ground: &mut Groun
     let now = i64::try_from((at - ground.origin).as_millis()).unwrap_or(i64::MAX);
     let facts = ground.device.facts();
     let performed = ground.device.endpoint.perform(order, now, &facts, upload);
-    ground.books.command(order.name());
+    ground.books.command(ground.device.id, order.name());
     if let Some(line) = &performed.unknown_program {
         ground.books.unknown_executable(line);
     }
