@@ -1,5 +1,6 @@
 //! What really happened in a simulated organisation: the oracle that tests and drills are judged by.
 
+use super::session::Opener;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -19,6 +20,8 @@ pub struct Books {
     /// Expired without anybody closing them, or never checked in.
     pub sessions_leaked: u64,
     pub sessions_open: u64,
+    /// Opened by people in the console; none of the other figures counts them.
+    pub sessions_of_the_console: u64,
     pub max_concurrent_sessions: u64,
     /// Bytes of file content that were sent.
     pub content_bytes: u64,
@@ -32,15 +35,17 @@ pub struct Books {
     pub credentials_leaked: u64,
 }
 
-/// A command that ran.
+/// A command that ran, or an action that a sensor carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
     pub device: u64,
     pub command: &'static str,
-    /// The path, pid or command line.
+    /// The path, pid, command line or option.
     pub what: String,
     /// Zero, or the HRESULT with which the endpoint refused.
     pub code: u32,
+    /// Milliseconds since the world began.
+    pub at: i64,
 }
 
 impl Books {
@@ -62,18 +67,28 @@ impl Books {
         count(&mut self.unknown_executables, line);
     }
 
-    pub(super) fn opened(&mut self) {
+    pub(super) fn opened(&mut self, by: Opener) {
+        if by == Opener::Console {
+            self.sessions_of_the_console += 1;
+            return;
+        }
         self.sessions_opened += 1;
         self.sessions_open += 1;
         self.max_concurrent_sessions = self.max_concurrent_sessions.max(self.sessions_open);
     }
 
-    pub(super) fn closed(&mut self) {
+    pub(super) fn closed(&mut self, opened_by: Opener) {
+        if opened_by == Opener::Console {
+            return;
+        }
         self.sessions_closed += 1;
         self.sessions_open -= 1;
     }
 
-    pub(super) fn leaked(&mut self) {
+    pub(super) fn leaked(&mut self, opened_by: Opener) {
+        if opened_by == Opener::Console {
+            return;
+        }
         self.sessions_leaked += 1;
         self.sessions_open -= 1;
     }

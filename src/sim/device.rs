@@ -1,5 +1,8 @@
 //! A simulated device: what the organisation knows of it, how it behaves, and its endpoint.
 
+use super::actions::Scan;
+use super::console::Visit;
+use super::contact::{self, PERIOD};
 use super::endpoint::content::mix;
 use super::endpoint::files::Files;
 use super::endpoint::layered::Layered;
@@ -24,11 +27,24 @@ pub struct SimDevice {
     /// Something is there that a triage should find.
     pub planted: bool,
     pub quarantined: bool,
+    /// The sensor watches and does not interfere.
+    pub bypassed: bool,
+    pub sensor_version: String,
+    /// How often its sensor reports.
+    pub period: Duration,
+    /// Who comes to it in the console.
+    pub visits: Vec<Visit>,
     pub endpoint: Endpoint,
     pub(super) contact: Contact,
     pub(super) live_response: LiveResponse,
     /// Seconds since 1970; the same in every world, or a saved plan would take the device for another one.
     pub(super) registered: i64,
+    pub(super) scan: Option<Scan>,
+    /// The last action that was asked of it, and when.
+    pub(super) asked: Option<(&'static str, Duration)>,
+    pub(super) policy_changed: Option<Duration>,
+    /// When its sensor was removed.
+    pub(super) gone: Option<Duration>,
 }
 
 /// How the sensor answers when a session is asked for.
@@ -39,6 +55,11 @@ pub(super) enum Contact {
     After(Duration),
     /// Never; it was last seen so long before the world began.
     Offline(Duration),
+    /// Not before `back`, counted from the world's beginning; it was last seen `seen` before that.
+    Away {
+        seen: Duration,
+        back: Duration,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +87,18 @@ impl SimDevice {
             .to_owned(),
             planted: false,
             quarantined: false,
+            bypassed: false,
+            sensor_version: "3.9.1.2464".to_owned(),
+            period: PERIOD,
+            visits: Vec::new(),
             endpoint: Endpoint::new(os, Files::new(os, Layered::default())),
             contact: Contact::Usual,
             live_response: LiveResponse::On,
             registered: FIRST_REGISTRATION + i64::try_from(mix(id) % (400 * DAY)).unwrap_or(0),
+            scan: None,
+            asked: None,
+            policy_changed: None,
+            gone: None,
         }
     }
 
@@ -77,6 +106,16 @@ impl SimDevice {
     #[must_use]
     pub fn offline(mut self) -> Self {
         self.contact = Contact::Offline(Duration::from_secs(3 * DAY));
+        self
+    }
+
+    /// Not reachable before so long after the world began; last seen three days before it.
+    #[must_use]
+    pub fn away(mut self, until: Duration) -> Self {
+        self.contact = Contact::Away {
+            seen: Duration::from_secs(3 * DAY),
+            back: until,
+        };
         self
     }
 
@@ -94,8 +133,9 @@ impl SimDevice {
         self
     }
 
+    /// Is it reachable when the world begins?
     pub fn is_online(&self) -> bool {
-        !matches!(self.contact, Contact::Offline(_))
+        contact::is_reachable(self, Duration::ZERO)
     }
 
     pub(super) fn facts(&self) -> Facts {
@@ -107,11 +147,13 @@ impl SimDevice {
         }
     }
 
-    /// When its sensor answers, asked now; none if it never will.
-    pub(super) fn check_in_delay(&self, usual: Duration) -> Option<Duration> {
+    /// How long its sensor takes to answer, asked `now` (since the world began); none if it never will.
+    pub(super) fn check_in_delay(&self, usual: Duration, now: Duration) -> Option<Duration> {
         match self.contact {
+            _ if self.gone.is_some() => None,
             Contact::Usual => Some(usual),
             Contact::After(delay) => Some(delay),
+            Contact::Away { back, .. } => Some(back.saturating_sub(now) + usual),
             Contact::Offline(_) => None,
         }
     }

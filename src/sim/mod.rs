@@ -3,12 +3,17 @@
 //! One [`world::World`], three doors: HTTP in memory ([`doors`]), HTTP over TCP ([`server`]), and the
 //! engine's own ports ([`port`]). It knows nothing of our client, or a wrong mapping would agree with itself.
 
+pub mod actions;
 pub mod books;
+pub mod console;
+mod contact;
+pub mod csp;
 pub mod control;
 pub mod device;
 pub mod doors;
 pub mod endpoint;
 pub mod fleet;
+pub mod manners;
 mod organisation;
 pub mod port;
 pub mod request_log;

@@ -2,9 +2,12 @@
 //!
 //! Every entry takes the present moment and first lets happen what is due.
 
+use super::actions::{Action, Queue};
 use super::books::Books;
+use super::console::{Agenda, Deed, Leaves, Visit};
+use super::csp::Bearers;
 use super::device::{LiveResponse, SimDevice};
-use super::session::{Ground, Session};
+use super::session::{Ground, Opener, Session, Status, Timeouts};
 use super::tickets::Tickets;
 use super::world::{Opened, Refusal, Settings};
 use crate::clock;
@@ -21,19 +24,30 @@ pub(super) struct Organisation {
     pub sessions: BTreeMap<u64, Session>,
     pub last_session: u64,
     pub tickets: Tickets,
+    pub bearers: Bearers,
+    pub actions: Queue,
+    agenda: Agenda,
     pub books: Books,
 }
 
 impl Organisation {
     pub(super) fn new(devices: Vec<SimDevice>, settings: Settings) -> Self {
+        let origin = Instant::now();
+        let mut agenda = Agenda::default();
+        for device in &devices {
+            agenda.invite(device.id, &device.visits, origin);
+        }
         Self {
             settings,
-            origin: Instant::now(),
+            origin,
             wall: whole_milliseconds(clock::now()),
             devices: devices.into_iter().map(|d| (d.id, d)).collect(),
             sessions: BTreeMap::new(),
             last_session: 0,
             tickets: Tickets::default(),
+            bearers: Bearers::default(),
+            actions: Queue::default(),
+            agenda,
             books: Books::default(),
         }
     }
@@ -48,14 +62,35 @@ impl Organisation {
         }
     }
 
-    pub(super) fn open(&mut self, device: u64, now: Instant) -> Result<Opened, Refusal> {
+    pub(super) fn open(
+        &mut self,
+        device: u64,
+        timeouts: Timeouts,
+        now: Instant,
+    ) -> Result<Opened, Refusal> {
         self.advance_all(now);
+        let opened = self.open_at(device, Opener::Client, timeouts, now)?;
+        if !opened.existed
+            && let Some(known) = self.devices.get(&device)
+        {
+            self.agenda.attract(device, &known.visits, now);
+        }
+        Ok(opened)
+    }
+
+    fn open_at(
+        &mut self,
+        device: u64,
+        opener: Opener,
+        timeouts: Timeouts,
+        now: Instant,
+    ) -> Result<Opened, Refusal> {
         let known = self.devices.get(&device);
         let known = known.ok_or_else(|| Refusal::NotFound(format!("device {device}")))?;
         if known.live_response == LiveResponse::Off {
             return Err(Refusal::LiveResponseOff(device));
         }
-        let check_in = known.check_in_delay(self.settings.check_in);
+        let check_in = known.check_in_delay(self.settings.check_in, self.elapsed(now));
         let mut open = self.sessions.values().filter(|s| s.is_open());
         if let Some(session) = open.clone().find(|s| s.device == device) {
             return Ok(Opened {
@@ -67,9 +102,11 @@ impl Organisation {
             return Err(Refusal::SessionLimit);
         }
         self.last_session += 1;
-        let session = Session::new(self.last_session, device, now, check_in);
+        let mut session = Session::new(self.last_session, device, now, check_in);
+        session.opener = opener;
+        session.timeouts = timeouts;
         let session = self.sessions.entry(self.last_session).or_insert(session);
-        self.books.opened();
+        self.books.opened(opener);
         let shown = Shown {
             origin: self.origin,
             wall: self.wall,
@@ -89,6 +126,7 @@ impl Organisation {
             .next()
             .and_then(|n| n.parse().ok())
             .ok_or_else(absent)?;
+        self.catch_up(now);
         self.advance(number, now);
         match self.sessions.get(&number) {
             Some(session) if session.id() == id => Ok(number),
@@ -96,7 +134,86 @@ impl Organisation {
         }
     }
 
+    /// Lets people and sensors do what they meant to do by `now`.
+    pub(super) fn catch_up(&mut self, now: Instant) {
+        let elapsed = self.elapsed(now);
+        self.actions
+            .settle(elapsed, &mut self.devices, &mut self.books);
+        while let Some((at, device, deed)) = self.agenda.next(now) {
+            match deed {
+                Deed::Come(visit) => self.come(device, &visit, at),
+                Deed::Run { session, order } => {
+                    self.advance(session, at);
+                    let limit = self.settings.max_commands;
+                    let active = self.sessions.get_mut(&session).filter(|session| {
+                        session.status == Status::Active && session.commands.len() < limit
+                    });
+                    if let Some(session) = active {
+                        session.post(order, at);
+                    }
+                }
+                Deed::Leave { session, leaves } => {
+                    self.advance(session, at);
+                    if leaves == Leaves::SessionClosed {
+                        self.close(session);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Somebody sits down at a device. Where there is no session to be had, they go away.
+    fn come(&mut self, device: u64, visit: &Visit, at: Instant) {
+        let numbers: Vec<u64> = self.sessions.keys().copied().collect();
+        for number in numbers {
+            self.advance(number, at);
+        }
+        if self
+            .open_at(device, Opener::Console, Timeouts::default(), at)
+            .is_err()
+        {
+            return;
+        }
+        let session = self
+            .sessions
+            .values_mut()
+            .find(|session| session.device == device && session.is_open());
+        if let Some(session) = session {
+            session.held = session.held.max(at + visit.stays);
+            let number = session.number;
+            self.agenda.stay(device, number, visit, at);
+        }
+    }
+
+    /// Ends a session for everybody: what is pending is cancelled, what runs goes on, the store is gone.
+    pub(super) fn close(&mut self, number: u64) {
+        if let Some(session) = self.sessions.remove(&number).filter(Session::is_open) {
+            self.books.closed(session.opener);
+        }
+    }
+
+    /// Asks an action of devices; those that are not known are passed over in silence.
+    pub(super) fn act(&mut self, devices: &[u64], action: &Action, now: Instant) {
+        let elapsed = self.elapsed(now);
+        for id in devices {
+            let Some(device) = self.devices.get_mut(id) else {
+                continue;
+            };
+            if *action != Action::DeleteSensor {
+                self.actions.ask(device, action.clone(), elapsed);
+            } else if device.gone.is_some() {
+                self.devices.remove(id);
+                self.books.changes.push(action.done(*id, elapsed));
+            }
+        }
+    }
+
+    pub(super) fn elapsed(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.origin)
+    }
+
     pub(super) fn advance_all(&mut self, now: Instant) {
+        self.catch_up(now);
         let numbers: Vec<u64> = self.sessions.keys().copied().collect();
         for number in numbers {
             self.advance(number, now);
@@ -135,6 +252,18 @@ impl Organisation {
 pub(super) struct Times {
     pub begun: Timestamp,
     pub now: Timestamp,
+}
+
+impl Times {
+    /// Since the world began.
+    pub(super) fn elapsed(self) -> Duration {
+        Duration::try_from(self.now.duration_since(self.begun)).unwrap_or_default()
+    }
+
+    /// So long after the world began.
+    pub(super) fn at(self, elapsed: Duration) -> Timestamp {
+        wall(self.begun, elapsed)
+    }
 }
 
 /// What is needed to show a session to somebody outside.

@@ -7,6 +7,7 @@ use super::endpoint::content::Clip;
 use super::endpoint::files::Entry;
 use super::endpoint::order::{Order, Yield};
 use super::endpoint::{process, registry};
+use super::manners::Manners;
 use super::session::Status;
 use super::view::{CommandView, Stage};
 use super::world::{Refusal, World};
@@ -186,7 +187,9 @@ impl Session for SimSession {
                         outcome: Ok(result),
                         ..
                     } => {
-                        let raw = doors::shapes::command(&view).to_string().into_bytes();
+                        let raw = doors::shapes::command(&view, Manners::default())
+                            .to_string()
+                            .into_bytes();
                         self.spent.bytes(raw.len());
                         return Ok(Reply {
                             session: self.id.clone(),
@@ -336,7 +339,7 @@ fn order(command: &Command) -> Order {
 
 fn shown(view: &CommandView, result: &Yield) -> CommandResult {
     match result {
-        Yield::Done => CommandResult::Done,
+        Yield::Done | Yield::Dumped => CommandResult::Done,
         Yield::File(_) => CommandResult::File(FileId(view.file.clone().unwrap_or_default())),
         Yield::Entries(entries) => {
             CommandResult::Entries(entries.iter().map(|entry| listed(view, entry)).collect())

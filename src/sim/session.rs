@@ -12,11 +12,35 @@ use super::store::Store;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Seconds that a sensor has to check in, and that a session may idle between commands.
-pub const CHECK_IN_TIMEOUT: u64 = 900;
-pub const SESSION_TIMEOUT: u64 = 900;
-/// Seconds that a session may idle before its first command.
-const UNUSED_TIMEOUT: u64 = 1800;
+/// How long a session waits; whoever opens it may choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// That a sensor has to check in.
+    pub check_in: Duration,
+    /// That a session may idle between commands; twice as long before the first.
+    pub session: Duration,
+    /// That a command may run.
+    pub command: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            check_in: Duration::from_mins(15),
+            session: Duration::from_mins(15),
+            command: None,
+        }
+    }
+}
+
+/// Who asked for a session first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opener {
+    Client,
+    /// A person in the vendor's console.
+    Console,
+}
+
 /// How long an expired session is still shown before it is forgotten.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -35,6 +59,10 @@ pub(super) struct Session {
     /// When the sensor will have checked in; none if it never does.
     pub check_in: Option<Instant>,
     pub status: Status,
+    pub opener: Opener,
+    pub timeouts: Timeouts,
+    /// Until then somebody in the console keeps it alive.
+    pub held: Instant,
     /// When it expired.
     ended: Option<Instant>,
     /// The last command, end of a command, or keep-alive.
@@ -58,6 +86,7 @@ pub(super) enum Phase {
     Pending,
     /// It runs on the endpoint; nobody sees the outcome before `until`.
     Running {
+        begun: Instant,
         until: Instant,
         outcome: Result<Yield, Code>,
     },
@@ -82,6 +111,9 @@ pub(super) struct Ground<'a> {
 impl Session {
     pub(super) fn new(number: u64, device: u64, now: Instant, check_in: Option<Duration>) -> Self {
         Self {
+            opener: Opener::Client,
+            timeouts: Timeouts::default(),
+            held: now,
             number,
             device,
             opened: now,
@@ -127,7 +159,7 @@ impl Session {
     }
 
     fn wait_for_check_in(&mut self, now: Instant, books: &mut Books) {
-        let limit = self.opened + Duration::from_secs(CHECK_IN_TIMEOUT);
+        let limit = self.opened + self.timeouts.check_in;
         match self.check_in {
             Some(at) if at < limit => {
                 if at <= now {
@@ -145,18 +177,18 @@ impl Session {
 
     fn expiry(&self) -> Instant {
         let idle = if self.commands.is_empty() {
-            UNUSED_TIMEOUT
+            self.timeouts.session * 2
         } else {
-            SESSION_TIMEOUT
+            self.timeouts.session
         };
-        self.active + Duration::from_secs(idle)
+        self.active.max(self.held) + idle
     }
 
     fn expire(&mut self, at: Instant, books: &mut Books) {
         self.status = Status::Timeout;
         self.ended = Some(at);
         self.cancel_pending(at);
-        books.leaked();
+        books.leaked(self.opener);
     }
 
     /// The command that starts or ends next, and when. Commands run one at a time, in order.
@@ -188,7 +220,7 @@ impl Session {
                 Order::PutFile { file_id, .. } => self.store.clip(file_id),
                 _ => None,
             };
-            execute(&issued.order, upload.as_ref(), at, ground)
+            execute(&issued.order, upload.as_ref(), at, ground, self.timeouts)
         };
     }
 
@@ -221,7 +253,7 @@ impl Session {
     pub(super) fn next_change(&self) -> Option<Instant> {
         match self.status {
             Status::Pending => {
-                let limit = self.opened + Duration::from_secs(CHECK_IN_TIMEOUT);
+                let limit = self.opened + self.timeouts.check_in;
                 Some(self.check_in.map_or(limit, |at| at.min(limit)))
             }
             Status::Active => {
@@ -243,7 +275,13 @@ impl Issued {
 }
 
 /// Runs a command on its endpoint, and writes it down.
-fn execute(order: &Order, upload: Option<&Clip>, at: Instant, ground: &mut Ground<'_>) -> Phase {
+fn execute(
+    order: &Order,
+    upload: Option<&Clip>,
+    at: Instant,
+    ground: &mut Ground<'_>,
+    timeouts: Timeouts,
+) -> Phase {
     let now = i64::try_from((at - ground.origin).as_millis()).unwrap_or(i64::MAX);
     let facts = ground.device.facts();
     let performed = ground.device.endpoint.perform(order, now, &facts, upload);
@@ -257,11 +295,19 @@ fn execute(order: &Order, upload: Option<&Clip>, at: Instant, ground: &mut Groun
             command: order.name(),
             what,
             code: performed.result.as_ref().err().map_or(0, |code| code.0),
+            at: now,
         });
     }
+    let takes = ground.command + performed.takes;
+    let (takes, outcome) = match timeouts.command {
+        // Nobody waits for it any longer; on the endpoint it goes on.
+        Some(limit) if takes > limit => (limit, Err(Code::TIMEOUT)),
+        _ => (takes, performed.result),
+    };
     Phase::Running {
-        until: at + ground.command + performed.takes,
-        outcome: performed.result,
+        begun: at,
+        until: at + takes,
+        outcome,
     }
 }
 

@@ -1,9 +1,10 @@
 //! Sessions and commands as seen from outside: owned copies, with wall-clock times.
 
 use super::endpoint::code::Code;
+use super::endpoint::memory::{Progress, Step};
 use super::endpoint::order::{Order, Yield};
 use super::organisation::Shown;
-use super::session::{Phase, Session, Status};
+use super::session::{Issued, Phase, Session, Status, Timeouts};
 use super::world::Refusal;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -13,6 +14,7 @@ pub struct SessionView {
     pub id: String,
     pub device: u64,
     pub status: Status,
+    pub timeouts: Timeouts,
     pub commands: u64,
     pub created: Timestamp,
     /// What is known once the sensor has checked in.
@@ -36,6 +38,8 @@ pub struct CommandView {
     pub stage: Stage,
     pub created: Timestamp,
     pub file: Option<String>,
+    /// Of a memory dump.
+    pub progress: Option<Progress>,
     /// When the world began, for the times within results.
     pub origin: Timestamp,
     /// When something about it, or about those before it, will next change; none once it has ended.
@@ -78,6 +82,7 @@ impl Shown<'_> {
             id: session.id(),
             device: session.device,
             status: session.status,
+            timeouts: session.timeouts,
             commands: session.commands.len() as u64,
             created: self.at(session.opened),
             checked_in,
@@ -106,8 +111,26 @@ impl Shown<'_> {
             stage,
             created: self.at(issued.posted),
             file: issued.file.clone(),
+            progress: progress(issued, Instant::now()),
             origin: self.wall,
             next_change: session.next_change().filter(|_| is_open),
         })
+    }
+}
+
+/// How far a memory dump is at `now`.
+fn progress(issued: &Issued, now: Instant) -> Option<Progress> {
+    let Order::MemDump { compress, .. } = issued.order else {
+        return None;
+    };
+    let whole = |percent, step| Progress { percent, step };
+    match &issued.phase {
+        Phase::Pending | Phase::Cancelled { .. } => Some(whole(0, Step::Waiting)),
+        Phase::Running { begun, until, .. } => {
+            let all = until.saturating_duration_since(*begun).as_secs_f64();
+            let gone = now.saturating_duration_since(*begun).as_secs_f64();
+            Some(Progress::at(gone / all.max(0.001), compress))
+        }
+        Phase::Ended { outcome, .. } => outcome.as_ref().ok().map(|_| whole(100, Step::Complete)),
     }
 }

@@ -3,12 +3,15 @@
 //! Time is tokio's, so that it also runs on a paused clock; every call first lets happen what is due.
 //! No background task and no sleeping: who waits asks when something will change.
 
+use super::actions::Action;
 use super::books::Books;
+use super::csp::Csp;
 use super::device::SimDevice;
 use super::endpoint::content::Clip;
 use super::endpoint::order::Order;
+use super::manners::Manners;
 use super::organisation::{Organisation, Shown, Times};
-use super::session::{Session, Status};
+use super::session::{Session, Status, Timeouts};
 use super::store::Stored;
 use super::view::{CommandView, SessionView};
 use crate::clock;
@@ -28,6 +31,13 @@ pub struct Settings {
     pub max_commands: usize,
     /// Scheme and host that signed content addresses begin with.
     pub content_base: String,
+    /// What access tokens live.
+    pub bearer_life: Duration,
+    /// Bytes of an upload above which it is refused.
+    pub max_upload: usize,
+    pub manners: Manners,
+    /// Policies besides those that devices have, by number.
+    pub policies: BTreeMap<u64, String>,
 }
 
 impl Default for Settings {
@@ -38,6 +48,14 @@ impl Default for Settings {
             max_sessions: 100,
             max_commands: 250,
             content_base: "http://content.sim.invalid".to_owned(),
+            bearer_life: Duration::from_secs(1799),
+            max_upload: 512 << 20,
+            manners: Manners::default(),
+            policies: BTreeMap::from([
+                (6525, "Standard".to_owned()),
+                (6526, "Monitored".to_owned()),
+                (6527, "Restrictive".to_owned()),
+            ]),
         }
     }
 }
@@ -71,6 +89,7 @@ pub struct Opened {
 #[derive(Clone)]
 pub struct World {
     token: Arc<str>,
+    csp: Arc<Csp>,
     organisation: Arc<Mutex<Organisation>>,
 }
 
@@ -86,6 +105,7 @@ impl World {
         let token = format!("{}/{}", clock::nonce(24), clock::nonce(10)).to_uppercase();
         Self {
             token: token.into(),
+            csp: Arc::new(Csp::new()),
             organisation: Arc::new(Mutex::new(Organisation::new(devices, settings))),
         }
     }
@@ -93,6 +113,22 @@ impl World {
     /// What `X-Auth-Token` must hold: `SECRET/ID`.
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// What may be exchanged for an access token instead.
+    pub fn csp(&self) -> &Csp {
+        &self.csp
+    }
+
+    /// An access token, and the seconds that it lives.
+    pub(super) fn grant(&self) -> (String, u64) {
+        let mut org = self.lock();
+        let life = org.settings.bearer_life;
+        (org.bearers.grant(life, Instant::now()), life.as_secs())
+    }
+
+    pub(super) fn admits(&self, bearer: &str) -> bool {
+        self.lock().bearers.admits(bearer, Instant::now())
     }
 
     /// The same for every simulator, so that a plan made against one fits the next.
@@ -116,7 +152,20 @@ impl World {
 
     /// Asks for a session; one that the device already has is given again.
     pub fn open(&self, device: u64) -> Result<Opened, Refusal> {
-        self.lock().open(device, Instant::now())
+        self.open_for(device, Timeouts::default())
+    }
+
+    /// The same with patience of one's own; a session that is there keeps its.
+    pub fn open_for(&self, device: u64, timeouts: Timeouts) -> Result<Opened, Refusal> {
+        self.lock().open(device, timeouts, Instant::now())
+    }
+
+    /// Asks something of sensors; they hear it when they next report.
+    pub fn act(&self, devices: &[u64], action: &Action) {
+        let now = Instant::now();
+        let mut org = self.lock();
+        org.advance_all(now);
+        org.act(devices, action, now);
     }
 
     /// Shows it also for a short while after it has expired; nothing else does.
@@ -150,9 +199,7 @@ impl World {
     pub fn close(&self, id: &str) -> Result<(), Refusal> {
         let mut org = self.lock();
         let number = org.known(id, Instant::now())?;
-        if org.sessions.remove(&number).is_some_and(|s| s.is_open()) {
-            org.books.closed();
-        }
+        org.close(number);
         Ok(())
     }
 
@@ -266,9 +313,27 @@ impl World {
 
     /// Reads the devices, with the wall clock of the world's beginning and of this moment.
     pub(super) fn survey<T>(&self, read: impl FnOnce(&BTreeMap<u64, SimDevice>, Times) -> T) -> T {
-        let org = self.lock();
+        let mut org = self.lock();
+        org.catch_up(Instant::now());
         let times = org.times();
         read(&org.devices, times)
+    }
+
+    pub(super) fn manners(&self) -> Manners {
+        self.lock().settings.manners
+    }
+
+    pub(super) fn max_upload(&self) -> usize {
+        self.lock().settings.max_upload
+    }
+
+    /// The name of a policy that the organisation has.
+    pub(super) fn policy(&self, id: u64) -> Option<String> {
+        let org = self.lock();
+        let mut used = org.devices.values().map(|device| &device.policy);
+        used.find(|(own, _)| *own == id)
+            .map(|(_, name)| name.clone())
+            .or_else(|| org.settings.policies.get(&id).cloned())
     }
 
     fn with_session<T>(

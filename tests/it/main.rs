@@ -1,4 +1,5 @@
 mod any_bytes;
+mod any_request;
 mod api_http;
 mod cable;
 mod canary;

@@ -2,12 +2,20 @@
 
 use super::{Problem, Routed, multipart, orders, shapes};
 use crate::sim::endpoint::content::{Clip, Content};
+use crate::sim::manners::ContentFrom;
+use crate::sim::session::Timeouts;
+use crate::sim::view::CommandView;
 use crate::sim::world::World;
 use crate::wire::{Method, Request, Response};
 use serde_json::Value;
+use std::time::Duration;
 
 /// Bytes of a command's body above which the service refuses it.
 const MAX_COMMAND: usize = 10 * 1024;
+/// Bytes of any other JSON body.
+const MAX_JSON: usize = 8 << 20;
+/// Seconds that a client may choose for a timeout: a day at most.
+const MAX_TIMEOUT: i64 = 86_400;
 
 pub(super) fn answer(world: &World, request: &Request, path: &[&str]) -> Routed {
     let (route, answer) = match path {
@@ -56,7 +64,7 @@ fn sessions(world: &World, request: &Request) -> Answer {
                 .ok_or_else(|| Problem::bad_request("device_id is missing"))?;
             // A device that cannot exist (connection tests ask for -1) is an unknown one.
             let device = u64::try_from(device).unwrap_or(u64::MAX);
-            let opened = world.open(device)?;
+            let opened = world.open_for(device, timeouts(&body)?)?;
             Ok(Response::json(201, &shapes::session(&opened.session)))
         }
         _ => Err(Problem::wrong_method()),
@@ -87,7 +95,12 @@ fn keep_alive(world: &World, request: &Request, id: &str) -> Answer {
 fn commands(world: &World, request: &Request, id: &str) -> Answer {
     match request.method {
         Method::Get => {
-            let all: Vec<Value> = world.commands(id)?.iter().map(shapes::command).collect();
+            let manners = world.manners();
+            let all = world.commands(id)?;
+            let all: Vec<Value> = all
+                .iter()
+                .map(|one| shapes::command(one, manners))
+                .collect();
             Ok(Response::json(200, &Value::Array(all)))
         }
         Method::Post => {
@@ -98,7 +111,7 @@ fn commands(world: &World, request: &Request, id: &str) -> Answer {
             }
             let order = orders::read(&body(request)?)?;
             let command = world.post(id, order)?;
-            Ok(Response::json(201, &shapes::command(&command)))
+            Ok(Response::json(201, &shown(world, &command)))
         }
         _ => Err(Problem::wrong_method()),
     }
@@ -111,7 +124,7 @@ fn command(world: &World, request: &Request, id: &str, number: &str) -> Answer {
     match request.method {
         Method::Get => Ok(Response::json(
             200,
-            &shapes::command(&world.command(id, index)?),
+            &shown(world, &world.command(id, index)?),
         )),
         Method::Delete => {
             world.cancel(id, index)?;
@@ -128,6 +141,10 @@ fn files(world: &World, request: &Request, id: &str) -> Answer {
             Ok(Response::json(200, &Value::Array(all)))
         }
         Method::Post => {
+            world.session(id)?;
+            if request.body.len() > world.max_upload() {
+                return Err(Problem::too_large());
+            }
             let content_type = request.header("content-type").unwrap_or_default();
             let part = multipart::file(content_type, &request.body)
                 .ok_or_else(|| Problem::bad_request("no multipart part is named file"))?;
@@ -152,6 +169,14 @@ fn file_object(world: &World, request: &Request, id: &str, file: &str) -> Answer
 
 fn content(world: &World, request: &Request, id: &str, file: &str) -> Answer {
     match request.method {
+        Method::Get if world.manners().content == ContentFrom::Here => Ok(Response {
+            headers: vec![(
+                "content-type".to_owned(),
+                "application/octet-stream".to_owned(),
+            )],
+            body: world.take_content(id, file)?.bytes(),
+            ..Response::new(200)
+        }),
         Method::Get => {
             let location = world.sign(id, file)?;
             let mut response = Response::new(302);
@@ -162,7 +187,33 @@ fn content(world: &World, request: &Request, id: &str, file: &str) -> Answer {
     }
 }
 
+fn shown(world: &World, command: &CommandView) -> Value {
+    shapes::command(command, world.manners())
+}
+
+/// How long a client wants its session to wait; both spellings are in use.
+fn timeouts(body: &Value) -> Result<Timeouts, Problem> {
+    let seconds = |keys: &[&str]| -> Result<Option<Duration>, Problem> {
+        for key in keys {
+            if let Some(seconds) = orders::integer(body, key)? {
+                let seconds = seconds.clamp(1, MAX_TIMEOUT).unsigned_abs();
+                return Ok(Some(Duration::from_secs(seconds)));
+            }
+        }
+        Ok(None)
+    };
+    let usual = Timeouts::default();
+    Ok(Timeouts {
+        check_in: seconds(&["check_in_timeout", "checkin_timeout"])?.unwrap_or(usual.check_in),
+        session: seconds(&["session_timeout"])?.unwrap_or(usual.session),
+        command: seconds(&["default_command_timeout"])?,
+    })
+}
+
 pub(super) fn body(request: &Request) -> Result<Value, Problem> {
+    if request.body.len() > MAX_JSON {
+        return Err(Problem::too_large());
+    }
     let value: Value = serde_json::from_slice(&request.body)
         .map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))?;
     if value.is_object() {

@@ -3,8 +3,9 @@
 //! A criterion that is not known is an error: to ignore it would quietly widen what is selected.
 
 use super::Problem;
-use super::devices::{email, last_contact, os_word, record};
+use super::devices::{email, last_contact, os_word, record, status};
 use super::query::Query;
+use crate::sim::contact;
 use crate::sim::device::SimDevice;
 use crate::sim::organisation::Times;
 use jiff::{SignedDuration, Timestamp};
@@ -29,7 +30,10 @@ enum Field {
     Os,
     Policy,
     Status,
+    SensorVersion,
     Constant(&'static str),
+    /// Of kinds of devices that there are none of here.
+    Nobody,
 }
 
 enum Window {
@@ -98,7 +102,7 @@ fn searched(device: &SimDevice) -> Vec<(&'static str, String)> {
 impl Criterion {
     fn holds(&self, device: &SimDevice, times: Times) -> bool {
         match self {
-            Self::AnyOf(field, wanted) => wanted.iter().any(|value| field.is(device, value)),
+            Self::AnyOf(field, wanted) => wanted.iter().any(|value| field.is(device, value, times)),
             Self::Contact(Window::Last(age)) => last_contact(device, times) >= times.now - *age,
             Self::Contact(Window::Between(start, end)) => {
                 let contact = last_contact(device, times);
@@ -117,24 +121,36 @@ impl Field {
             "status" => Self::Status,
             "target_priority" => Self::Constant("MEDIUM"),
             "deployment_type" => Self::Constant("ENDPOINT"),
-            "sensor_version" => Self::Constant("3.9.1.2464"),
+            "sensor_version" => Self::SensorVersion,
             "ad_group_id" => Self::Constant("0"),
+            "cloud_provider_account_id"
+            | "auto_scaling_group_name"
+            | "virtual_private_cloud_id"
+            | "asset_group"
+            | "groups" => Self::Nobody,
             _ => return None,
         })
     }
 
-    fn is(self, device: &SimDevice, value: &str) -> bool {
+    fn is(self, device: &SimDevice, value: &str, times: Times) -> bool {
+        let is_live = || contact::is_reachable(device, times.elapsed());
         match self {
             Self::Id => value.parse() == Ok(device.id),
             Self::Os => value.eq_ignore_ascii_case(os_word(device.os)),
             Self::Policy => value.parse() == Ok(device.policy.0),
             Self::Constant(own) => value.eq_ignore_ascii_case(own),
+            Self::SensorVersion => value == device.sensor_version,
+            Self::Nobody => false,
             Self::Status => match value.to_ascii_uppercase().as_str() {
-                "ALL" | "ACTIVE" | "REGISTERED" => true,
-                "LIVE" => device.is_online(),
-                "INACTIVE" => !device.is_online(),
+                "ALL" => true,
+                "ACTIVE" => device.gone.is_none(),
+                "LIVE" => is_live(),
+                "INACTIVE" => !is_live() && device.gone.is_none(),
                 "QUARANTINE" => device.quarantined,
-                _ => false,
+                "BYPASS_ON" => device.bypassed,
+                // The sensor that was told to go is both.
+                "UNINSTALLED" => device.gone.is_some(),
+                word => word == status(device),
             },
         }
     }

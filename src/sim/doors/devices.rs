@@ -1,11 +1,14 @@
-//! Devices v6: search, scroll, one device. Actions, facets and exports are not here.
+//! Devices v6: search, scroll, one device, and their list as CSV. Actions and facets have files of their own;
+//! exports as jobs are not here.
 
 use super::cloud_v6::body;
 use super::device_search::Search;
-use super::{Problem, Routed, shapes};
+use super::{Problem, Routed, facets, shapes};
 use crate::model::device::{Device, Os};
 use crate::model::id::DeviceId;
-use crate::sim::device::{Contact, SimDevice};
+use crate::sim::actions::Scan;
+use crate::sim::contact;
+use crate::sim::device::SimDevice;
 use crate::sim::endpoint::content::mix;
 use crate::sim::organisation::Times;
 use crate::sim::world::World;
@@ -17,13 +20,21 @@ use std::time::Duration;
 /// Rows that a search can reach, and a page can hold.
 const MAX_ROWS: usize = 10_000;
 const DEFAULT_ROWS: usize = 20;
-/// How often a sensor reports.
-const CONTACT_PERIOD: i64 = 60;
 
 pub(super) fn answer(world: &World, request: &Request, path: &[&str]) -> Routed {
     let (route, method, result) = match path {
         ["devices", "_search"] => ("devices/_search", Method::Post, search(world, request)),
         ["devices", "_scroll"] => ("devices/_scroll", Method::Post, scroll(world, request)),
+        ["devices", "_facet"] => (
+            "devices/_facet",
+            Method::Post,
+            facets::answer(world, request),
+        ),
+        ["devices", "_search", "download"] => (
+            "devices/_search/download",
+            Method::Get,
+            facets::download(world, request),
+        ),
         ["devices", id] if !id.starts_with('_') => ("devices/{id}", Method::Get, one(world, id)),
         _ => return None,
     };
@@ -111,22 +122,8 @@ fn count(body: &Value, key: &str) -> Result<Option<usize>, Problem> {
 
 /// When its sensor was last heard of.
 pub(super) fn last_contact(device: &SimDevice, times: Times) -> Timestamp {
-    let period = |at: Timestamp| {
-        // Devices report at different seconds of their period. The organisation begins in the same
-        // second of each, so that devices seen last come in the same order every time it is started.
-        let phase = i64::try_from(mix(device.id) % 40).unwrap_or(0);
-        let since = (at.as_second() - times.begun.as_second() + phase).rem_euclid(CONTACT_PERIOD);
-        at - SignedDuration::from_secs(since)
-    };
-    match device.contact {
-        Contact::Offline(age) => before(times.begun, age),
-        Contact::Usual | Contact::After(_) => period(times.now),
-    }
-}
-
-fn before(at: Timestamp, age: Duration) -> Timestamp {
-    let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
-    at.saturating_sub(age).unwrap_or(Timestamp::MIN)
+    let offset = SignedDuration::from_millis(contact::last(device, times.elapsed()));
+    times.begun.saturating_add(offset).unwrap_or(times.begun)
 }
 
 fn registered(device: &SimDevice) -> Timestamp {
@@ -170,27 +167,51 @@ pub(super) fn record(device: &SimDevice, times: Times) -> Value {
         "sensor_kit_type": os_word(device.os),
         "windows_platform": (device.os == Os::Windows).then_some("CLIENT_X64"),
     });
-    if let (Value::Object(record), Value::Object(same)) = (&mut record, same_for_all()) {
-        record.extend(same);
+    if let Value::Object(record) = &mut record {
+        for more in [standing(device, times), same_for_all()] {
+            record.extend(more.as_object().cloned().unwrap_or_default());
+        }
     }
     record
 }
 
+/// What actions change.
+fn standing(device: &SimDevice, times: Times) -> Value {
+    let at = |elapsed: Option<Duration>| elapsed.map(|e| shapes::precise(times.at(e)));
+    let scan = device.scan;
+    let asked = device.asked.filter(|(name, _)| *name == "UPDATE_POLICY");
+    json!({
+        "status": status(device),
+        "passive_mode": device.bypassed,
+        "sensor_version": device.sensor_version,
+        "deregistered_time": at(device.gone),
+        "scan_status": scan.map_or("NEVER_RUN", |scan| scan.word(times.elapsed())),
+        "scan_last_action_time": at(scan.map(Scan::at)),
+        "scan_last_complete_time": at(scan.and_then(|scan| scan.completed(times.elapsed()))),
+        "last_device_policy_requested_time": at(asked.map(|(_, when)| when)),
+        "last_device_policy_changed_time": at(device.policy_changed),
+    })
+}
+
+/// The word of a record; searches know more of them.
+pub(super) fn status(device: &SimDevice) -> &'static str {
+    match device {
+        SimDevice { gone: Some(_), .. } => "DEREGISTERED",
+        SimDevice { bypassed: true, .. } => "BYPASS",
+        _ => "REGISTERED",
+    }
+}
+
 fn same_for_all() -> Value {
     json!({
-        "status": "REGISTERED",
         "policy_override": false,
-        "deregistered_time": null,
         "last_location": "ONSITE",
         "last_external_ip_address": "192.0.2.10",
         "first_name": null,
         "middle_name": null,
         "last_name": null,
-        "passive_mode": false,
-        "sensor_version": "3.9.1.2464",
         "sensor_out_of_date": false,
         "sensor_pending_update": false,
-        "scan_status": "NEVER_RUN",
         "target_priority": "MEDIUM",
         "target_priority_type": "MEDIUM",
         "deployment_type": "ENDPOINT",

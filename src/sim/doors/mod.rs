@@ -4,8 +4,11 @@
 //! written into the books, so that a test notices.
 
 mod cloud_v6;
+mod csp;
+mod device_actions;
 mod device_search;
 mod devices;
+mod facets;
 mod multipart;
 mod orders;
 mod query;
@@ -53,7 +56,12 @@ pub(super) fn reply(world: &World, request: &Request) -> Reply {
 
 /// The API's host: everything but signed content. The answer, and before it what the books call the route.
 pub(super) fn api(world: &World, request: &Request) -> (String, Response) {
-    if request.header("x-auth-token") != Some(world.token()) {
+    if let Some((route, answer)) = csp::answer(world, request) {
+        let route = format!("{} {route}", request.method.as_str());
+        world.note(|books| books.request(&route));
+        return (route, answer.unwrap_or_else(Response::from));
+    }
+    if !csp::is_admitted(world, request) {
         world.note(|books| books.request("401"));
         let problem = Problem::new(401, "UNAUTHORIZED", "the API key is not valid");
         return ("401".to_owned(), problem.into());
@@ -82,6 +90,7 @@ fn in_org(
     let (door, rest): (Door, _) = match rest {
         ["liveresponse", rest @ ..] => (cloud_v6::answer, rest),
         ["devices", ..] => (devices::answer, rest),
+        ["device_actions", ..] => (device_actions::answer, rest),
         _ => return None,
     };
     if org != world.org_key() {
@@ -149,6 +158,10 @@ impl Problem {
         Self::new(400, "BAD_REQUEST", message)
     }
 
+    fn too_large() -> Self {
+        Self::new(413, "PAYLOAD_TOO_LARGE", "the body is too large")
+    }
+
     fn wrong_method() -> Self {
         Self::new(
             405,
@@ -202,3 +215,6 @@ pub(super) fn decode(text: &str) -> String {
     }
     String::from_utf8_lossy(&out).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

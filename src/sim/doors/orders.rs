@@ -45,6 +45,10 @@ pub(super) fn read(body: &Value) -> Result<Order, Problem> {
             working_directory: text(body, "working_directory")?,
             output_file: text(body, "output_file")?,
         },
+        "memdump" => Order::MemDump {
+            path: path()?,
+            compress: flag(body, "compress")?,
+        },
         _ => return Err(Problem::bad_request(format!("unknown command: {name}"))),
     })
 }

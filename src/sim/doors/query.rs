@@ -1,108 +1,201 @@
 //! The Lucene-like query of a device search, as far as it is sensible here: words, `field:value`,
-//! wildcards, quotes, `AND`, `OR`, `NOT`. No parentheses and no ranges: those are refused.
+//! wildcards, quotes, `AND`, `OR`, `NOT`, `-`, parentheses. No ranges: those are refused.
 
 use crate::text::wildcard;
 
-/// Alternatives, each a list of terms that must all hold. No alternative at all means everything.
+/// None means everything.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Query {
-    alternatives: Vec<Vec<Term>>,
+    root: Option<Part>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Term {
-    field: Option<String>,
-    value: String,
-    negated: bool,
+enum Part {
+    All(Vec<Part>),
+    Any(Vec<Part>),
+    Not(Box<Part>),
+    Term {
+        field: Option<String>,
+        value: String,
+    },
 }
+
+/// How deep parentheses and negations may nest.
+const DEEPEST: usize = 32;
 
 impl Query {
     pub(super) fn read(text: &str) -> Result<Self, ()> {
-        let mut alternatives = vec![Vec::new()];
-        let mut negated = false;
-        for word in words(text)? {
-            match word.as_str() {
-                "AND" => {}
-                "OR" => alternatives.push(Vec::new()),
-                "NOT" => negated = true,
-                word => {
-                    let (word, minus) = word.strip_prefix('-').map_or((word, false), |w| (w, true));
-                    let term = term(word, negated || minus);
-                    alternatives.last_mut().ok_or(())?.push(term);
-                    negated = false;
-                }
-            }
-        }
-        let is_empty = alternatives.iter().all(Vec::is_empty);
-        if is_empty && alternatives.len() == 1 && !negated {
+        let tokens = tokens(text)?;
+        if tokens.is_empty() {
             return Ok(Self::default());
         }
-        if negated || alternatives.iter().any(Vec::is_empty) {
-            return Err(());
+        let mut reader = Reader { tokens, at: 0 };
+        let root = reader.any(None, 0)?;
+        match reader.peek() {
+            None => Ok(Self { root: Some(root) }),
+            Some(_) => Err(()),
         }
-        Ok(Self { alternatives })
     }
 
     pub(super) fn fits(&self, fields: &[(&'static str, String)]) -> bool {
-        self.alternatives.is_empty()
-            || self
-                .alternatives
-                .iter()
-                .any(|terms| terms.iter().all(|term| term.holds(fields)))
+        self.root.as_ref().is_none_or(|root| root.holds(fields))
     }
 }
 
-impl Term {
+impl Part {
     fn holds(&self, fields: &[(&'static str, String)]) -> bool {
-        let found = fields
-            .iter()
-            .filter(|(name, _)| self.field.as_deref().is_none_or(|field| field == *name))
-            .any(|(_, value)| self.is_in(&value.to_lowercase()));
-        found != self.negated
-    }
-
-    /// A word without wildcards may stand anywhere in a value: `WS` finds `WS-0001`.
-    fn is_in(&self, value: &str) -> bool {
-        if wildcard::has_wildcard(&self.value) {
-            wildcard::fits(&self.value, value)
-        } else {
-            value.contains(&self.value)
+        match self {
+            Self::All(parts) => parts.iter().all(|part| part.holds(fields)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(fields)),
+            Self::Not(part) => !part.holds(fields),
+            Self::Term { field, value } => fields
+                .iter()
+                .filter(|(name, _)| field.as_deref().is_none_or(|field| field == *name))
+                .any(|(_, own)| is_in(value, &own.to_lowercase())),
         }
     }
 }
 
-fn term(word: &str, negated: bool) -> Term {
-    let (field, value) = match word.split_once(':') {
-        Some((field, value)) => (Some(field.to_lowercase()), value),
-        None => (None, word),
-    };
-    Term {
-        field,
-        value: value.replace('"', "").to_lowercase(),
-        negated,
+/// A word without wildcards may stand anywhere in a value: `WS` finds `WS-0001`.
+fn is_in(wanted: &str, value: &str) -> bool {
+    if wildcard::has_wildcard(wanted) {
+        wildcard::fits(wanted, value)
+    } else {
+        value.contains(wanted)
     }
 }
 
-/// Words, where quotes hold blanks together.
-fn words(text: &str) -> Result<Vec<String>, ()> {
-    let mut words = vec![String::new()];
+#[derive(Debug, PartialEq, Eq)]
+enum Token {
+    Open,
+    Close,
+    And,
+    Or,
+    Not,
+    /// `name:` before a parenthesis.
+    Field(String),
+    Word(String),
+}
+
+struct Reader {
+    tokens: Vec<Token>,
+    at: usize,
+}
+
+impl Reader {
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at)
+    }
+
+    fn next_is(&mut self, token: &Token) -> bool {
+        let is_it = self.peek() == Some(token);
+        self.at += usize::from(is_it);
+        is_it
+    }
+
+    fn any(&mut self, field: Option<&str>, depth: usize) -> Result<Part, ()> {
+        let mut parts = vec![self.all(field, depth)?];
+        while self.next_is(&Token::Or) {
+            parts.push(self.all(field, depth)?);
+        }
+        Ok(Part::Any(parts))
+    }
+
+    /// What stands side by side must all hold, with and without `AND`.
+    fn all(&mut self, field: Option<&str>, depth: usize) -> Result<Part, ()> {
+        let mut parts = vec![self.one(field, depth)?];
+        loop {
+            let and = self.next_is(&Token::And);
+            match self.peek() {
+                None | Some(Token::Or | Token::Close) if !and => return Ok(Part::All(parts)),
+                _ => parts.push(self.one(field, depth)?),
+            }
+        }
+    }
+
+    fn one(&mut self, field: Option<&str>, depth: usize) -> Result<Part, ()> {
+        if depth > DEEPEST {
+            return Err(());
+        }
+        let at = self.at;
+        self.at += 1;
+        let token = self.tokens.get_mut(at).ok_or(())?;
+        match std::mem::replace(token, Token::Close) {
+            Token::Not => Ok(Part::Not(Box::new(self.one(field, depth + 1)?))),
+            Token::Open => self.group(field, depth),
+            Token::Field(name) if self.next_is(&Token::Open) => self.group(Some(&name), depth),
+            Token::Word(word) => Ok(term(field, &word)),
+            _ => Err(()),
+        }
+    }
+
+    fn group(&mut self, field: Option<&str>, depth: usize) -> Result<Part, ()> {
+        let part = self.any(field, depth + 1)?;
+        if self.next_is(&Token::Close) {
+            Ok(part)
+        } else {
+            Err(())
+        }
+    }
+}
+
+fn term(field: Option<&str>, word: &str) -> Part {
+    let (field, value) = match word.split_once(':') {
+        Some((field, value)) => (Some(field.to_lowercase()), value),
+        None => (field.map(str::to_owned), word),
+    };
+    Part::Term {
+        field,
+        value: value.replace('"', "").to_lowercase(),
+    }
+}
+
+/// Words, where quotes hold blanks together, and what stands between them.
+fn tokens(text: &str) -> Result<Vec<Token>, ()> {
+    let mut tokens = Vec::new();
+    let mut word = String::new();
     let mut quoted = false;
     for c in text.chars() {
         match c {
             '"' => quoted = !quoted,
-            '(' | ')' | '[' | ']' | '{' | '}' if !quoted => return Err(()),
+            '[' | ']' | '{' | '}' if !quoted => return Err(()),
+            '(' | ')' if !quoted => {
+                let name = (c == '(').then(|| word.strip_suffix(':')).flatten();
+                if let Some(name) = name.map(str::to_lowercase) {
+                    tokens.push(Token::Field(name));
+                    word.clear();
+                }
+                end(&mut word, &mut tokens);
+                tokens.push(if c == '(' { Token::Open } else { Token::Close });
+                continue;
+            }
+            '-' | '+' if word.is_empty() && !quoted => {
+                if c == '-' {
+                    tokens.push(Token::Not);
+                }
+                continue;
+            }
             c if c.is_whitespace() && !quoted => {
-                words.push(String::new());
+                end(&mut word, &mut tokens);
                 continue;
             }
             _ => {}
         }
-        if let Some(word) = words.last_mut() {
-            word.push(c);
-        }
+        word.push(c);
     }
-    words.retain(|word| !word.is_empty());
-    if quoted { Err(()) } else { Ok(words) }
+    end(&mut word, &mut tokens);
+    if quoted { Err(()) } else { Ok(tokens) }
+}
+
+fn end(word: &mut String, tokens: &mut Vec<Token>) {
+    let word = std::mem::take(word);
+    match word.as_str() {
+        "" => {}
+        "AND" => tokens.push(Token::And),
+        "OR" => tokens.push(Token::Or),
+        "NOT" => tokens.push(Token::Not),
+        _ => tokens.push(Token::Word(word)),
+    }
 }
 
 #[cfg(test)]
@@ -126,7 +219,18 @@ mod tests {
             ("NOT name:WS*", Ok(false)),
             ("x64 -name:SRV*", Ok(true)),
             ("os:WS*", Ok(false)),
-            ("(name:WS*)", Err(())),
+            ("(name:WS*)", Ok(true)),
+            ("(name:SRV* OR x64) AND name:WS*", Ok(true)),
+            ("x64 -(name:WS* OR name:SRV*)", Ok(false)),
+            ("name:(SRV* OR ws-0007)", Ok(true)),
+            ("name:(SRV* OR x64)", Ok(false)),
+            ("NOT NOT x64", Ok(true)),
+            ("(name:WS*", Err(())),
+            ("name:WS*)", Err(())),
+            ("()", Err(())),
+            ("id:[1 TO 5]", Err(())),
+            ("x64 AND", Err(())),
+            ("NOT", Err(())),
             ("name:\"WS", Err(())),
             ("name:WS* OR", Err(())),
         ];
@@ -137,5 +241,8 @@ mod tests {
                 "{text}"
             );
         }
+        let deep = "(".repeat(10_000) + "x" + &")".repeat(10_000);
+        assert_eq!(Query::read(&deep), Err(()));
+        assert_eq!(Query::read(&"NOT ".repeat(10_000)), Err(()));
     }
 }

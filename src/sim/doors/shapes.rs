@@ -2,10 +2,12 @@
 
 use crate::sim::endpoint::content::Clip;
 use crate::sim::endpoint::files::Entry;
+use crate::sim::endpoint::memory::{Progress, Step};
 use crate::sim::endpoint::order::{Order, Yield};
 use crate::sim::endpoint::process::Process;
 use crate::sim::endpoint::registry;
-use crate::sim::session::{CHECK_IN_TIMEOUT, SESSION_TIMEOUT, Status};
+use crate::sim::manners::{Letters, Manners, Percent, RegistryNames};
+use crate::sim::session::Status;
 use crate::sim::store::{Origin, Stored};
 use crate::sim::view::{CommandView, SessionView, Stage};
 use jiff::Timestamp;
@@ -21,8 +23,8 @@ pub(super) fn session(view: &SessionView) -> Value {
     json!({
         "id": view.id,
         "device_id": view.device,
-        "check_in_timeout": CHECK_IN_TIMEOUT,
-        "session_timeout": SESSION_TIMEOUT,
+        "check_in_timeout": view.timeouts.check_in.as_secs(),
+        "session_timeout": view.timeouts.session.as_secs(),
         "status": status,
         "current_command_index": view.commands,
         "create_time": precise(view.created),
@@ -46,7 +48,7 @@ fn plain(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-pub(in crate::sim) fn command(view: &CommandView) -> Value {
+pub(in crate::sim) fn command(view: &CommandView, manners: Manners) -> Value {
     let (status, finish, outcome) = match &view.stage {
         Stage::Pending => ("PENDING", None, None),
         Stage::Running => ("IN PROGRESS", None, None),
@@ -57,13 +59,13 @@ pub(in crate::sim) fn command(view: &CommandView) -> Value {
         }
     };
     let code = match outcome {
-        Some(Err(code)) => code.0,
+        Some(Err(code)) => manners.codes.of(*code),
         _ => 0,
     };
     let mut body = json!({
         "id": view.id,
         "name": view.order.name(),
-        "status": status,
+        "status": lettered(status, manners),
         "result_code": code,
         "result_type": outcome.map(|_| "WinHresult"),
         "result_desc": "",
@@ -80,14 +82,38 @@ pub(in crate::sim) fn command(view: &CommandView) -> Value {
             json!({"offset": offset, "count": count.unwrap_or(0), "file_id": file});
     }
     if let Some(Ok(result)) = outcome {
-        add(&mut body, view, result);
+        add(&mut body, view, result, manners);
+    }
+    if let Some(progress) = view.progress {
+        body["mem_dump"] = dump(progress, manners);
     }
     body
 }
 
-fn add(body: &mut Value, view: &CommandView, result: &Yield) {
+fn lettered(status: &str, manners: Manners) -> String {
+    match manners.status {
+        Letters::Upper => status.to_owned(),
+        Letters::Lower => status.to_lowercase(),
+    }
+}
+
+fn dump(progress: Progress, manners: Manners) -> Value {
+    let percent = match manners.percent {
+        Percent::Counts => progress.percent,
+        Percent::StaysZero => 0,
+    };
+    json!({
+        "dumping": progress.step == Step::Dumping,
+        "compressing": progress.step == Step::Compressing,
+        "complete": progress.step == Step::Complete,
+        "return_code": 0,
+        "percentdone": percent,
+    })
+}
+
+fn add(body: &mut Value, view: &CommandView, result: &Yield, manners: Manners) {
     match result {
-        Yield::Done | Yield::File(_) => {}
+        Yield::Done | Yield::File(_) | Yield::Dumped => {}
         Yield::Entries(entries) => {
             body["files"] = entries.iter().map(|entry| listed(view, entry)).collect();
         }
@@ -95,10 +121,10 @@ fn add(body: &mut Value, view: &CommandView, result: &Yield) {
             body["processes"] = all.iter().map(|one| process(view, one, all)).collect();
         }
         Yield::Key { values, sub_keys } => {
-            body["values"] = values.iter().map(value).collect();
+            body["values"] = values.iter().map(|one| value(one, manners)).collect();
             body["sub_keys"] = json!(sub_keys);
         }
-        Yield::Value(one) => body["value"] = value(one),
+        Yield::Value(one) => body["value"] = value(one, manners),
         Yield::Started { pid, return_code } => {
             body["process_details"] = json!({"pid": pid, "return_code": return_code});
         }
@@ -131,8 +157,14 @@ fn process(view: &CommandView, process: &Process, all: &[Process]) -> Value {
     })
 }
 
-/// The names and the prefix are what the wire has, not what the documents say.
-fn value(value: &registry::Value) -> Value {
+fn value(value: &registry::Value, manners: Manners) -> Value {
+    if manners.registry == RegistryNames::Documented {
+        return json!({
+            "value_name": value.name,
+            "value_type": value.kind,
+            "value_data": value.data,
+        });
+    }
     json!({
         "registry_name": value.name,
         "registry_type": format!("pb{}", value.kind),
@@ -280,7 +312,7 @@ mod tests {
             "status": "ACTIVE", "current_command_index": 0,
             "hostname": null, "address": null, "os_version": null,
             "current_working_directory": "C:\\Windows\\system32", "drives": ["C:\\"],
-            "supported_commands": ["put file", "get file", "create directory", "delete file",
+            "supported_commands": ["put file", "get file", "memdump", "create directory", "delete file",
                 "directory list", "reg enum key", "reg query value", "reg create key", "reg delete key",
                 "reg delete value", "reg set value", "process list", "kill", "create process"],
         });

@@ -13,9 +13,11 @@ impl Code {
     pub const NOT_SUPPORTED: Self = Self(0x8007_0032);
     pub const FILE_EXISTS: Self = Self(0x8007_0050);
     pub const INVALID_PARAMETER: Self = Self(0x8007_0057);
+    pub const DISK_FULL: Self = Self(0x8007_0070);
     pub const INVALID_NAME: Self = Self(0x8007_007b);
     pub const NOT_EMPTY: Self = Self(0x8007_0091);
     pub const ALREADY_EXISTS: Self = Self(0x8007_00b7);
     pub const BAD_IMAGE: Self = Self(0x8007_00c1);
     pub const NOT_A_DIRECTORY: Self = Self(0x8007_010b);
+    pub const TIMEOUT: Self = Self(0x8007_05b4);
 }

@@ -6,6 +6,7 @@ pub mod code;
 pub mod content;
 pub mod files;
 pub mod layered;
+pub mod memory;
 pub mod order;
 mod path;
 pub mod process;
@@ -17,6 +18,7 @@ use crate::model::device::Os;
 use code::Code;
 use content::{Clip, Content};
 use files::{Files, Node};
+use memory::Memory;
 use order::{Order, Yield};
 use process::{Process, Processes};
 use programs::Row;
@@ -56,17 +58,21 @@ pub struct Endpoint {
     pub cwd: String,
     /// Programs that only this endpoint has; they come before those of the table.
     pub programs: Arc<[Row]>,
-    /// Outputs of programs that have not ended yet.
+    pub memory: Memory,
+    /// Bytes that still fit on its disks.
+    pub free: u64,
+    /// Files that are still being written.
     late: Vec<Late>,
 }
 
-/// A file that will be there when its program has ended.
+/// A file that will be there when what writes it has ended.
 #[derive(Debug, Clone)]
 struct Late {
-    pid: u64,
+    /// The program that writes it; none for the sensor itself.
+    pid: Option<u64>,
     due: i64,
     parts: Vec<String>,
-    bytes: Vec<u8>,
+    content: Content,
 }
 
 /// The outcome of an order, and how long it took beyond the ordinary.
@@ -94,6 +100,8 @@ impl Endpoint {
             drives: vec![drive.to_owned()],
             cwd: cwd.to_owned(),
             programs: Arc::default(),
+            memory: Memory::default(),
+            free: u64::MAX,
             late: Vec::new(),
         }
     }
@@ -102,7 +110,7 @@ impl Endpoint {
     pub fn supported(&self) -> Vec<&'static str> {
         order::NAMES
             .into_iter()
-            .filter(|name| self.os == Os::Windows || !name.starts_with("reg "))
+            .filter(|name| self.os == Os::Windows || !is_of_windows(name))
             .collect()
     }
 
@@ -139,8 +147,10 @@ impl Endpoint {
         upload: Option<&Clip>,
     ) -> Performed {
         self.settle(now);
-        if let Order::CreateProcess { .. } = order {
-            return self.create_process(order, now, facts);
+        match order {
+            Order::CreateProcess { .. } => return self.create_process(order, now, facts),
+            Order::MemDump { path, compress } => return self.dump_memory(path, *compress, now),
+            _ => {}
         }
         Performed {
             result: self.answer(order, now, upload),
@@ -150,7 +160,7 @@ impl Endpoint {
     }
 
     fn answer(&mut self, order: &Order, now: i64, upload: Option<&Clip>) -> Result<Yield, Code> {
-        if self.os != Os::Windows && order.name().starts_with("reg ") {
+        if self.os != Os::Windows && is_of_windows(order.name()) {
             return Err(Code::NOT_SUPPORTED);
         }
         match order {
@@ -169,7 +179,12 @@ impl Endpoint {
             Order::PutFile { path, .. } => {
                 let content = upload.ok_or(Code::FILE_NOT_FOUND)?.clone().into_content();
                 let parts = self.locate(path)?;
+                let size = content.len();
+                if size > self.free {
+                    return Err(Code::DISK_FULL);
+                }
                 self.files.put(&parts, content, now)?;
+                self.free -= size;
                 Ok(Yield::Done)
             }
             Order::DeleteFile { path } => self.delete_file(path),
@@ -184,10 +199,9 @@ impl Endpoint {
             Order::Kill { pid } => {
                 self.processes.kill(*pid)?;
                 // What a killed program had not written yet, it never will.
-                self.late.retain(|late| late.pid != *pid);
+                self.late.retain(|late| late.pid != Some(*pid));
                 Ok(Yield::Done)
             }
-            Order::CreateProcess { .. } => Err(Code::INVALID_PARAMETER),
             _ => self.registry_answer(order),
         }
     }
@@ -229,7 +243,13 @@ impl Endpoint {
         {
             return Err(Code::ACCESS_DENIED);
         }
+        let size = self
+            .files
+            .node(&parts)
+            .and_then(|node| node.content.as_ref());
+        let size = size.map_or(0, Content::len);
         self.files.delete(&parts)?;
+        self.free = self.free.saturating_add(size);
         Ok(Yield::Done)
     }
 
@@ -297,10 +317,10 @@ impl Endpoint {
         });
         if let Some(parts) = output {
             self.late.push(Late {
-                pid,
+                pid: Some(pid),
                 due,
                 parts,
-                bytes: run.output,
+                content: Content::Bytes(run.output.into()),
             });
         }
         Ok(Begun {
@@ -320,14 +340,18 @@ impl Endpoint {
         self.late = late;
         let due: Vec<Late> = due;
         for late in due {
-            let content = Content::Bytes(late.bytes.into());
-            self.files.write(&late.parts, content, late.due);
+            self.files.write(&late.parts, late.content, late.due);
         }
     }
 
     fn locate(&self, path: &str) -> Result<Vec<String>, Code> {
         path::locate(self.os, path, &self.cwd).map(|at| at.parts)
     }
+}
+
+/// Does only a Windows sensor have this command?
+fn is_of_windows(name: &str) -> bool {
+    name == "memdump" || name.starts_with("reg ")
 }
 
 struct Begun {

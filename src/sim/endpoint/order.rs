@@ -58,12 +58,17 @@ pub enum Order {
         working_directory: Option<String>,
         output_file: Option<String>,
     },
+    MemDump {
+        path: String,
+        compress: bool,
+    },
 }
 
-/// Names in the order of the vendor's documents; the six of the registry exist on Windows only.
-pub const NAMES: [&str; 14] = [
+/// Names in the order of the vendor's documents; memory and registry are for Windows only.
+pub const NAMES: [&str; 15] = [
     "put file",
     "get file",
+    "memdump",
     "create directory",
     "delete file",
     "directory list",
@@ -96,6 +101,7 @@ impl Order {
             Self::ProcessList => "process list",
             Self::Kill { .. } => "kill",
             Self::CreateProcess { .. } => "create process",
+            Self::MemDump { .. } => "memdump",
         }
     }
 
@@ -115,7 +121,8 @@ impl Order {
             | Self::RegCreateKey { path }
             | Self::RegDeleteKey { path }
             | Self::RegDeleteValue { path }
-            | Self::RegSetValue { path, .. } => Some(path.clone()),
+            | Self::RegSetValue { path, .. }
+            | Self::MemDump { path, .. } => Some(path.clone()),
         }
     }
 
@@ -172,6 +179,10 @@ impl Order {
                 put("value_data", json!(data));
                 put("overwrite", json!(*overwrite == Overwrite::Yes));
             }
+            Self::MemDump { path, compress } => {
+                put("object", json!(path));
+                put("compress", json!(compress));
+            }
             Self::DeleteFile { path }
             | Self::CreateDirectory { path }
             | Self::DirectoryList { path }
@@ -202,4 +213,6 @@ pub enum Yield {
         pid: u64,
         return_code: i64,
     },
+    /// The memory lies in its file.
+    Dumped,
 }

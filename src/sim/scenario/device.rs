@@ -2,12 +2,15 @@
 
 use super::super::device::SimDevice;
 use super::super::endpoint::content::seed_of;
+use super::super::endpoint::memory::Memory;
 use super::super::fleet::{Maker, image};
 use super::items::{FileItem, KeyItem, ProcessItem};
+use super::visit::VisitItem;
 use crate::model::device::Os;
 use crate::template::{Bounded, Fields, FromNode, Spanned};
 use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::duration::Duration;
+use crate::text::size::Size;
 use crate::text::source::Span;
 use crate::text::yaml::Node;
 
@@ -23,6 +26,10 @@ pub(super) struct DeviceSpec {
     user: Option<String>,
     ip: Option<String>,
     contact: Contact,
+    reports: Option<Duration>,
+    visits: Vec<VisitItem>,
+    memory: Option<Size>,
+    disk_free: Option<Size>,
     live_response: bool,
     bare: bool,
     planted: Option<bool>,
@@ -42,6 +49,7 @@ enum Who {
 enum Contact {
     Usual,
     After(Duration),
+    Away(Duration),
     Offline,
 }
 
@@ -58,6 +66,10 @@ impl FromNode for DeviceSpec {
         let user = fields.optional("user");
         let ip = fields.optional("ip");
         let contact = contact(&mut fields);
+        let reports = reports(&mut fields);
+        let visits = fields.or("console", Vec::new());
+        let memory = fields.optional("memory");
+        let disk_free = fields.optional("disk_free");
         let live_response = fields.or("live_response", true);
         let bare = fields.or("bare", false);
         let planted = fields.optional("planted");
@@ -77,6 +89,10 @@ impl FromNode for DeviceSpec {
             user,
             ip,
             contact,
+            reports,
+            visits,
+            memory,
+            disk_free,
             live_response,
             bare,
             planted,
@@ -131,6 +147,15 @@ fn who(fields: &mut Fields<'_, '_>) -> Option<Who> {
 fn contact(fields: &mut Fields<'_, '_>) -> Contact {
     let offline = fields.or("offline", false);
     let check_in = fields.optional("check_in");
+    let back: Option<Duration> = fields.optional("back_after");
+    if let (Some(after), false) = (back, offline || check_in.is_some()) {
+        return Contact::Away(after);
+    }
+    if back.is_some() {
+        let span = fields.key_span("back_after");
+        let message = "`back_after` is for a device that is away at first, and stands without `offline` and `check_in`";
+        fields.diagnostics().error(Code::BadValue, span, message);
+    }
     match (offline, check_in) {
         (true, Some(_)) => {
             let span = fields.key_span("check_in");
@@ -145,6 +170,16 @@ fn contact(fields: &mut Fields<'_, '_>) -> Contact {
         (false, Some(after)) => Contact::After(after),
         (false, None) => Contact::Usual,
     }
+}
+
+fn reports(fields: &mut Fields<'_, '_>) -> Option<Duration> {
+    let every: Option<Duration> = fields.optional("reports_every");
+    if every.is_some_and(Duration::is_zero) {
+        let span = fields.key_span("reports_every");
+        let message = "a sensor reports at most once a second";
+        fields.diagnostics().error(Code::BadValue, span, message);
+    }
+    every
 }
 
 impl DeviceSpec {
@@ -205,9 +240,14 @@ impl DeviceSpec {
         {
             device.policy = (7_000 + seed_of(policy) % 1_000, policy.clone());
         }
+        if let Some(period) = self.reports {
+            device.period = period.get();
+        }
+        device.visits = self.visits.iter().map(VisitItem::visit).collect();
         device = match self.contact {
             Contact::Usual => device,
             Contact::After(delay) => device.check_in(delay.get()),
+            Contact::Away(back) => device.away(back.get()),
             Contact::Offline => device.offline(),
         };
         if self.live_response {
@@ -227,6 +267,12 @@ impl DeviceSpec {
                 let message = "nothing is there that could be taken away";
                 all.error(Code::BadValue, path.span, message);
             }
+        }
+        if let Some(memory) = self.memory {
+            device.endpoint.memory = Memory(memory.bytes());
+        }
+        if let Some(free) = self.disk_free {
+            device.endpoint.free = free.bytes();
         }
         let mut told = |span: Span, put: Result<(), String>| {
             if let Err(message) = put {

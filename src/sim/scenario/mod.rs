@@ -14,6 +14,7 @@
 mod device;
 mod executable;
 mod items;
+mod visit;
 
 use super::device::SimDevice;
 use super::endpoint::programs::Row;
@@ -155,7 +156,9 @@ fn build(
 mod tests {
     use super::*;
     use crate::model::device::Os;
+    use crate::sim::console::{Comes, Leaves, Visit};
     use crate::sim::endpoint::Performed;
+    use crate::sim::endpoint::memory::Memory;
     use crate::sim::endpoint::order::{Order, Yield};
     use crate::text::render::{Style, render};
 
@@ -211,6 +214,45 @@ mod tests {
         );
         let again: Vec<String> = devices(text).into_iter().map(|d| d.name).collect();
         assert_eq!(again, made.into_iter().map(|d| d.name).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_device_behaves_as_is_said_of_it() {
+        let made = devices(
+            r"
+devices:
+  - name: a
+    os: windows
+    reports_every: 10s
+    memory: 4GiB
+    disk_free: 1GiB
+    console:
+      - {after: 5s, stays: 1m, commands: 3}
+      - {joins_after: 2s, closes: true}
+  - {name: b, os: linux, back_after: 5m}
+",
+        );
+        let (a, b) = (&made[0], &made[1]);
+        let seconds = std::time::Duration::from_secs;
+        assert_eq!(a.period, seconds(10));
+        assert_eq!(
+            (a.endpoint.memory, a.endpoint.free),
+            (Memory(4 << 30), 1 << 30)
+        );
+        let visit = |comes, stays, commands, leaves| Visit {
+            comes,
+            stays: seconds(stays),
+            commands,
+            leaves,
+        };
+        assert_eq!(
+            a.visits,
+            [
+                visit(Comes::After(seconds(5)), 60, 3, Leaves::SessionOpen),
+                visit(Comes::Joining(seconds(2)), 600, 0, Leaves::SessionClosed),
+            ]
+        );
+        assert!(a.is_online() && !b.is_online());
     }
 
     #[test]

@@ -1,0 +1,203 @@
+//! Whatever a stranger sends to the simulator: an answer that the contract knows, never a panic.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::Value;
+use sortie::model::device::Os;
+use sortie::sim::doors;
+use sortie::sim::fleet::{Wanted, fleet};
+use sortie::sim::world::World;
+use sortie::wire::{Method, Request};
+use std::time::Duration;
+
+/// What paths are made of; `{org}` and `{device}` stand for what is true.
+const PARTS: [&str; 30] = [
+    "appservices",
+    "v6",
+    "orgs",
+    "{org}",
+    "OTHER",
+    "liveresponse",
+    "sessions",
+    "1:{device}",
+    "1%3A{device}",
+    "7:1",
+    "commands",
+    "0",
+    "18446744073709551616",
+    "files",
+    "content",
+    "keepalive",
+    "devices",
+    "_search",
+    "_scroll",
+    "_facet",
+    "download",
+    "{device}",
+    "device_actions",
+    "csp",
+    "signed",
+    "%",
+    "%ff%00",
+    "..",
+    "",
+    "\u{202e}é",
+];
+
+/// Routes that exist, so that more comes of it than 404.
+const ROUTES: [&str; 14] = [
+    "liveresponse/sessions",
+    "liveresponse/sessions/1:{device}",
+    "liveresponse/sessions/1:{device}/keepalive",
+    "liveresponse/sessions/1:{device}/commands",
+    "liveresponse/sessions/1:{device}/commands/0",
+    "liveresponse/sessions/1:{device}/files",
+    "liveresponse/sessions/1:{device}/files/x",
+    "liveresponse/sessions/1:{device}/files/x/content",
+    "devices/_search",
+    "devices/_scroll",
+    "devices/_facet",
+    "devices/_search/download",
+    "devices/{device}",
+    "device_actions",
+];
+
+/// What bodies are made of.
+const MEMBERS: [&str; 40] = [
+    r#""device_id": {device}"#,
+    r#""device_id": ["{device}", 3]"#,
+    r#""session_timeout": 99999999999999999"#,
+    r#""check_in_timeout": -5"#,
+    r#""name": "get file""#,
+    r#""name": "put file""#,
+    r#""name": "delete file""#,
+    r#""name": "directory list""#,
+    r#""name": "create directory""#,
+    r#""name": "memdump""#,
+    r#""name": "kill""#,
+    r#""name": "process list""#,
+    r#""name": "create process""#,
+    r#""name": "reg enum key""#,
+    r#""name": "reg set value""#,
+    r#""name": "reg delete key""#,
+    r#""path": "C:\\Windows\\*""#,
+    r#""path": "C:\\..\\..\\é\u0000:*?""#,
+    r#""path": "\\\\?\\""#,
+    r#""path": "HKLM\\\\\\SOFTWARE\\""#,
+    r#""path": "cmd.exe /c \"""#,
+    r#""path": "timeout.exe /t 4294967295""#,
+    r#""object": 18446744073709551615"#,
+    r#""pid": 4"#,
+    r#""offset": 9223372036854775807, "get_count": 9223372036854775807"#,
+    r#""value_type": "REG_DWORD", "value_data": 7"#,
+    r#""output_file": "C:\\o.txt", "wait": true"#,
+    r#""compress": true"#,
+    r#""action_type": "QUARANTINE", "options": {"toggle": "ON"}"#,
+    r#""action_type": "UNINSTALL_SENSOR""#,
+    r#""action_type": "DELETE_SENSOR""#,
+    r#""search": {"query": "name:*"}"#,
+    r#""query": "((name:W* OR -x) AND NOT \"y\")""#,
+    r#""query": "((("#,
+    r#""criteria": {"os": ["WINDOWS"], "last_contact_time": {"range": "-99999999999999w"}}"#,
+    r#""criteria": {"last_contact_time": {"start": "-009999-01-01T00:00:00Z", "end": null}}"#,
+    r#""sort": [{"field": "nothing", "order": "DESC"}]"#,
+    r#""rows": 10000, "start": 1"#,
+    r#""search_after": "after-18446744073709551615""#,
+    r#""terms": {"fields": ["os", "sensor_states", ""], "rows": 99999999}"#,
+];
+
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    let object = vec(select(&MEMBERS[..]), 0..6)
+        .prop_map(|members| format!("{{{}}}", members.join(", ")).into_bytes());
+    let form = vec(any::<u8>(), 0..40).prop_map(|content| {
+        let head = b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"";
+        [&head[..], &content, b"\"\r\n\r\n", &content, b"\r\n--b--"].concat()
+    });
+    prop_oneof![6 => object, 1 => form, 1 => vec(any::<u8>(), 0..200)]
+}
+
+fn path() -> impl Strategy<Value = String> {
+    let real =
+        select(&ROUTES[..]).prop_map(|route| format!("/appservices/v6/orgs/{{org}}/{route}"));
+    let made = vec(select(&PARTS[..]), 0..9).prop_map(|parts| format!("/{}", parts.join("/")));
+    prop_oneof![5 => real, 1 => made, 1 => any::<String>()]
+}
+
+/// Method, path, body, with a key or without, and the seconds that pass afterwards.
+type Asked = (Method, String, Vec<u8>, bool, u64);
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let method = prop_oneof![
+        3 => Just(Method::Post),
+        2 => Just(Method::Get),
+        1 => select(&[Method::Put, Method::Delete][..]),
+    ];
+    let key = prop_oneof![9 => Just(true), 1 => Just(false)];
+    (method, path(), body(), key, select(&[0, 1, 1, 60, 901][..]))
+}
+
+const STATUSES: [u16; 11] = [200, 201, 204, 302, 400, 401, 403, 404, 405, 409, 413];
+
+async fn hold(conversation: Vec<Asked>) -> Result<(), TestCaseError> {
+    let wanted = Wanted {
+        os: vec![Os::Windows],
+        ..Wanted::default()
+    };
+    let devices = fleet(2, &wanted, 1);
+    let device = devices[0].id.to_string();
+    let world = World::new(devices);
+    let filled = |text: &str| {
+        text.replace("{org}", world.org_key())
+            .replace("{device}", &device)
+    };
+    for (method, path, body, keyed, pause) in conversation {
+        let mut request = Request::new(method, filled(&path));
+        request.body = match String::from_utf8(body) {
+            Ok(text) => filled(&text).into_bytes(),
+            Err(raw) => raw.into_bytes(),
+        };
+        if keyed {
+            let key = ("x-auth-token".to_owned(), world.token().to_owned());
+            let kind = "multipart/form-data; boundary=b".to_owned();
+            request.headers = vec![key, ("content-type".to_owned(), kind)];
+        }
+        let shown = format!("{} {}", method.as_str(), request.path);
+        let answer = doors::answer(&world, &request);
+        prop_assert!(
+            STATUSES.contains(&answer.status),
+            "{}: {}",
+            shown,
+            answer.status
+        );
+        prop_assert!(keyed || !answer.is_success(), "{}: without a key", shown);
+        let is_json = answer.header("content-type") == Some("application/json");
+        if is_json {
+            let body: Result<Value, _> = serde_json::from_slice(&answer.body);
+            let body = body.map_err(|error| TestCaseError::fail(format!("{shown}: {error}")))?;
+            // Clients look for members in it, and take this one for a failure.
+            prop_assert!(body.is_object() || body.is_array(), "{}", shown);
+            prop_assert!(body.get("errorMessage").is_none(), "{}", shown);
+        }
+        tokio::time::advance(Duration::from_secs(pause)).await;
+    }
+    let books = world.books();
+    prop_assert_eq!(
+        books.sessions_opened,
+        books.sessions_open + books.sessions_closed + books.sessions_leaked
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_request_gets_an_answer(conversation in vec(asked(), 1..25)) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build();
+        runtime.expect("it starts").block_on(hold(conversation))?;
+    }
+}
