@@ -1,8 +1,9 @@
 //! `sortie simulate`: the built-in Carbon Black Cloud, for other clients and for trying playbooks.
 
+use super::Failure;
 use super::exit::Exit;
+use super::load::{self, Door};
 use super::output::Output;
-use super::{Failure, load};
 use crate::sim::fleet::{Wanted, fleet};
 use crate::sim::scenario::SEED;
 use crate::sim::server::serve;
@@ -33,12 +34,11 @@ pub(super) async fn run(args: SimulateArgs, output: &Output) -> Result<Exit, Fai
         )
         .hint("the simulator speaks plain HTTP and serves this machine only"));
     }
-    let devices = match &args.scenario {
-        Some(path) => load::scenario(path, output)?.devices(),
-        None => fleet(args.devices as usize, &Wanted::default(), SEED),
+    let world = match &args.scenario {
+        Some(path) => load::scenario(path, Door::Http, output)?.world(),
+        None => World::new(fleet(args.devices as usize, &Wanted::default(), SEED)),
     };
-    let count = devices.len() as u64;
-    let world = World::new(devices);
+    let count = world.size() as u64;
     let server = serve(world.clone(), args.listen).await.map_err(|error| {
         Failure::new(
             Exit::Backend,

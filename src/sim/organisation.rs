@@ -81,6 +81,13 @@ impl Organisation {
         })
     }
 
+    /// Keeps the sensor away from the session that was opened last; says when that one will change.
+    pub(super) fn never_checks_in(&mut self) -> Option<Instant> {
+        let session = self.sessions.get_mut(&self.last_session)?;
+        session.check_in = None;
+        session.next_change()
+    }
+
     /// The number of a session that is still known at `now`, brought up to date.
     pub(super) fn known(&mut self, id: &str, now: Instant) -> Result<u64, Refusal> {
         let absent = || Refusal::NotFound(format!("session {id}"));

@@ -2,15 +2,18 @@
 //! different hosts. No TLS here.
 
 use super::doors::{self, Reply};
-use super::endpoint::content::Clip;
+use super::endpoint::content::{Clip, Content};
+use super::fault::End;
+use super::fault::layer;
+use super::fault::line::{Breakable, Switch};
 use super::world::World;
 use crate::wire;
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -25,6 +28,8 @@ const MAX_JSON: usize = 64 << 20;
 const MAX_UPLOAD: usize = 512 << 20;
 /// Bytes of content handed to the connection at once.
 const CHUNK: usize = 64 << 10;
+/// In how many pieces a slow body comes.
+const PIECES: u64 = 20;
 /// How long `shutdown` waits for answers on their way.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -94,26 +99,98 @@ fn spawn(
 ) -> JoinHandle<()> {
     let router = Router::new().fallback(handle).with_state((world, host));
     tokio::spawn(async move {
-        let serving = axum::serve(listener, router)
+        let service = router.into_make_service_with_connect_info::<Switch>();
+        let serving = axum::serve(Breakable(listener), service)
             .with_graceful_shutdown(async move { stop.cancelled().await });
         // It ends when told to; accept errors are dealt with inside.
         let _ = serving.await;
     })
 }
 
-async fn handle(State((world, host)): State<(World, Host)>, request: Request) -> Response {
+async fn handle(
+    State((world, host)): State<(World, Host)>,
+    ConnectInfo(switch): ConnectInfo<Switch>,
+    request: Request,
+) -> Response {
     let request = match receive(request).await {
         Ok(request) => request,
         Err(status) => return bare(status),
     };
-    let reply = match host {
-        Host::Api => Reply::Whole(doors::api(&world, &request)),
-        Host::Content => doors::content(&world, &request),
-    };
-    match reply {
-        Reply::Whole(response) => whole(response),
-        Reply::Content(clip) => streamed(clip),
+    let exchange = layer::between(&world, &request, |world, request| match host {
+        Host::Api => Reply::Whole(doors::api(world, request)),
+        Host::Content => doors::content(world, request),
+    });
+    tokio::time::sleep(exchange.delay).await;
+    match (exchange.reply, exchange.cut) {
+        (None, cut) => {
+            switch.pull(cut.map_or(End::Close, |(how, _)| how));
+            bare(StatusCode::BAD_GATEWAY)
+        }
+        (Some(reply), None) if exchange.slow.is_zero() => match reply {
+            Reply::Whole(response) => whole(response),
+            Reply::Content(clip) => streamed(clip),
+        },
+        (Some(reply), None) => slow(reply, exchange.slow),
+        (Some(reply), Some((how, bytes))) => cut(reply, bytes, switch, how),
     }
+}
+
+/// Sends so many bytes of the body, and breaks the connection once they are gone.
+fn cut(reply: Reply, bytes: u64, switch: Switch, how: End) -> Response {
+    let (head, body) = parts(reply);
+    let start = body.read(0, usize::try_from(bytes).unwrap_or(usize::MAX));
+    let start = stream::once(std::future::ready(Ok(Bytes::from(start))));
+    let end = stream::once(async move {
+        switch.drained().await;
+        switch.pull(how);
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    });
+    with_body(head, body.len(), Body::from_stream(start.chain(end)))
+}
+
+/// Sends the body in pieces, over so long.
+fn slow(reply: Reply, over: Duration) -> Response {
+    let (head, body) = parts(reply);
+    let length = body.len();
+    let piece = usize::try_from(length.div_ceil(PIECES)).unwrap_or(usize::MAX);
+    let pieces = stream::unfold(0, move |sent: u64| {
+        let chunk = body.read(sent, piece);
+        async move {
+            tokio::time::sleep(over / u32::try_from(PIECES).unwrap_or(1)).await;
+            let sent = sent + chunk.len() as u64;
+            (!chunk.is_empty()).then(|| (Ok::<_, Infallible>(Bytes::from(chunk)), sent))
+        }
+    });
+    with_body(head, length, Body::from_stream(pieces))
+}
+
+/// The head of an answer, and its body apart.
+fn parts(reply: Reply) -> (wire::Response, Clip) {
+    match reply {
+        Reply::Whole(mut response) => {
+            let body = std::mem::take(&mut response.body);
+            (response, Clip::whole(Content::Bytes(body.into())))
+        }
+        Reply::Content(clip) => {
+            let mut head = wire::Response::new(200);
+            let kind = (
+                "content-type".to_owned(),
+                "application/octet-stream".to_owned(),
+            );
+            head.headers.push(kind);
+            (head, clip)
+        }
+    }
+}
+
+fn with_body(head: wire::Response, length: u64, body: Body) -> Response {
+    let mut response = whole(head);
+    *response.body_mut() = body;
+    let length = HeaderValue::from(length);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, length);
+    response
 }
 
 /// The request as data, or the status that says why it cannot be.
@@ -203,7 +280,6 @@ mod tests {
     use super::*;
     use crate::model::device::Os;
     use crate::sim::device::SimDevice;
-    use crate::sim::endpoint::content::Content;
     use crate::sim::world::Settings;
     use serde_json::{Value, json};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -5,9 +5,11 @@
 
 use super::books::{Books, Change};
 use super::device::SimDevice;
+use super::endpoint::Performed;
 use super::endpoint::code::Code;
 use super::endpoint::content::Clip;
 use super::endpoint::order::{Order, Yield};
+use super::fault::Fate;
 use super::store::Store;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,6 +19,8 @@ pub const CHECK_IN_TIMEOUT: u64 = 900;
 pub const SESSION_TIMEOUT: u64 = 900;
 /// Seconds that a session may idle before its first command.
 const UNUSED_TIMEOUT: u64 = 1800;
+/// What a command takes that hangs: longer than any session lives.
+const FOR_EVER: Duration = Duration::from_hours(10 * 365 * 24);
 /// How long an expired session is still shown before it is forgotten.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -47,6 +51,7 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct Issued {
     pub order: Order,
+    pub fate: Fate,
     pub posted: Instant,
     pub phase: Phase,
     /// Where a fetched file is to go.
@@ -188,17 +193,18 @@ impl Session {
                 Order::PutFile { file_id, .. } => self.store.clip(file_id),
                 _ => None,
             };
-            execute(&issued.order, upload.as_ref(), at, ground)
+            execute(&issued.order, upload.as_ref(), issued.fate, at, ground)
         };
     }
 
-    pub(super) fn post(&mut self, order: Order, now: Instant) -> u64 {
+    pub(super) fn post(&mut self, order: Order, fate: Fate, now: Instant) -> u64 {
         let file = match &order {
             Order::GetFile { path, .. } => Some(self.store.expect(path)),
             _ => None,
         };
         self.commands.push(Issued {
             order,
+            fate,
             posted: now,
             phase: Phase::Pending,
             file,
@@ -243,10 +249,19 @@ impl Issued {
 }
 
 /// Runs a command on its endpoint, and writes it down.
-fn execute(order: &Order, upload: Option<&Clip>, at: Instant, ground: &mut Ground<'_>) -> Phase {
+fn execute(
+    order: &Order,
+    upload: Option<&Clip>,
+    fate: Fate,
+    at: Instant,
+    ground: &mut Ground<'_>,
+) -> Phase {
     let now = i64::try_from((at - ground.origin).as_millis()).unwrap_or(i64::MAX);
     let facts = ground.device.facts();
-    let performed = ground.device.endpoint.perform(order, now, &facts, upload);
+    let performed = match fate {
+        Fate::Fails(code) => Performed::refused(code),
+        _ => ground.device.endpoint.perform(order, now, &facts, upload),
+    };
     ground.books.command(order.name());
     if let Some(line) = &performed.unknown_program {
         ground.books.unknown_executable(line);
@@ -260,7 +275,10 @@ fn execute(order: &Order, upload: Option<&Clip>, at: Instant, ground: &mut Groun
         });
     }
     Phase::Running {
-        until: at + ground.command + performed.takes,
+        until: match fate {
+            Fate::Hangs => at + FOR_EVER,
+            _ => at + ground.command + performed.takes,
+        },
         outcome: performed.result,
     }
 }
