@@ -9,7 +9,7 @@ use crate::playbook::check::check;
 use crate::sim::scenario::Scenario;
 use crate::target::names::Names;
 use crate::target::{Selector, SelectorError, Targets};
-use crate::text::diagnostic::{Diagnostic, Severity};
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::text::escape::Escaped;
 use crate::text::render::{Style, render};
 use crate::text::source::Source;
@@ -93,15 +93,30 @@ pub(super) fn playbook(
     }
 }
 
+/// How a simulator is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    Http,
+    Port,
+}
+
 /// An organisation for the simulator, or the failure that was told.
-pub(super) fn scenario(path: &Path, output: &Output) -> Result<Scenario, Failure> {
+pub(super) fn scenario(path: &Path, door: Door, output: &Output) -> Result<Scenario, Failure> {
     let name = path.display().to_string();
-    let loaded = Scenario::load(&name, &read(path)?);
+    let mut loaded = Scenario::load(&name, &read(path)?);
+    if let (Door::Port, Some(scenario)) = (door, &loaded.scenario) {
+        let mut all = Diagnostics::new();
+        scenario.refuse_http(&mut all);
+        loaded.diagnostics.extend(all.into_vec());
+    }
     let verdict = show(&loaded.diagnostics, &loaded.source, output);
-    loaded.scenario.ok_or_else(|| {
-        let count = Count(verdict.errors, "error");
-        Failure::new(Exit::Usage, format!("{}: {count}", Escaped(&name)))
-    })
+    loaded
+        .scenario
+        .filter(|_| verdict.errors == 0)
+        .ok_or_else(|| {
+            let count = Count(verdict.errors, "error");
+            Failure::new(Exit::Usage, format!("{}: {count}", Escaped(&name)))
+        })
 }
 
 /// Refuses what this version understands and does not carry out, and draws it on the playbook.

@@ -1,8 +1,9 @@
 //! `sortie simulate`: the built-in Carbon Black Cloud, for other clients and for trying playbooks.
 
+use super::Failure;
 use super::exit::Exit;
+use super::load::{self, Door};
 use super::output::Output;
-use super::{Failure, load};
 use crate::bundle::{DiskError, Scratch, save};
 use crate::sim::books::Books;
 use crate::sim::fleet::{Wanted, fleet};
@@ -56,12 +57,11 @@ pub(super) async fn run(args: SimulateArgs, output: &Output) -> Result<Exit, Fai
             .hint("the simulator prints its key and serves this machine only"));
         }
     }
-    let devices = match &args.scenario {
-        Some(path) => load::scenario(path, output)?.devices(),
-        None => fleet(args.devices as usize, &Wanted::default(), SEED),
+    let world = match &args.scenario {
+        Some(path) => load::scenario(path, Door::Http, output)?.world(),
+        None => World::new(fleet(args.devices as usize, &Wanted::default(), SEED)),
     };
-    let count = devices.len() as u64;
-    let world = World::new(devices);
+    let count = world.size() as u64;
     let trust = match &args.tls {
         Some(file) => Some(Trust::new(args.listen, file.as_deref())?),
         None => None,
@@ -166,14 +166,20 @@ impl Trust {
 
     /// How to point clients here.
     fn told(&self, server: &Server, world: &World) -> String {
+        let csp = world.csp();
         format!(
             "For sortie (--profile simulated) and for cbc_sdk, in ~/.carbonblack/credentials.cbc:\n\n\
-             [simulated]\nurl = {}\ntoken = {}\norg_key = {}\nssl_cert_file = {}\n\n\
+             [simulated]\nurl = {url}\ntoken = {}\norg_key = {}\nssl_cert_file = {}\n\n\
+             In place of `token`, to have access tokens instead:\n\n\
+             csp_oauth_app_id = {}\ncsp_oauth_app_secret = {}\ncsp_api_token = {}\ncsp_url_override = {url}\n\n\
              Where no file can be named, as in the environment: CBC_SSL_VERIFY=false\n",
-            server.url,
             world.token(),
             world.org_key(),
-            self.file.display()
+            self.file.display(),
+            csp.app_id,
+            csp.app_secret,
+            csp.api_token,
+            url = server.url,
         )
     }
 }

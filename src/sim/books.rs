@@ -31,6 +31,10 @@ pub struct Books {
     pub unknown_routes: BTreeMap<String, u64>,
     /// Command lines that the table of programs does not know.
     pub unknown_executables: BTreeMap<String, u64>,
+    /// What went wrong on purpose, by the key that a scenario has for it.
+    pub faults: BTreeMap<String, u64>,
+    /// Sessions that vanished because a fault took them.
+    pub sessions_lost: u64,
     /// Requests to the content host that carried a credential.
     pub credentials_leaked: u64,
 }
@@ -63,6 +67,10 @@ impl Books {
         count(&mut self.unknown_routes, route);
     }
 
+    pub(super) fn fault(&mut self, word: &str) {
+        count(&mut self.faults, word);
+    }
+
     pub(super) fn unknown_executable(&mut self, line: &str) {
         count(&mut self.unknown_executables, line);
     }
@@ -82,6 +90,11 @@ impl Books {
             return;
         }
         self.sessions_closed += 1;
+        self.sessions_open -= 1;
+    }
+
+    pub(super) fn lost(&mut self) {
+        self.sessions_lost += 1;
         self.sessions_open -= 1;
     }
 

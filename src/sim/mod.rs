@@ -1,17 +1,18 @@
 //! The built-in simulator: an organisation with devices and Live Response, written from the API's contract.
 //!
 //! One [`world::World`], three doors: HTTP in memory ([`doors`]), HTTP over TCP ([`server`]), and the
-//! engine's own ports ([`port`]). It knows nothing of our client, or a wrong mapping would agree with itself.
+//! engine's own ports ([`port`]); [`fault`] stands before each of them. It knows nothing of our client, or a wrong mapping would agree with itself.
 
 pub mod actions;
 pub mod books;
 pub mod console;
 mod contact;
-pub mod csp;
 pub mod control;
+pub mod csp;
 pub mod device;
 pub mod doors;
 pub mod endpoint;
+pub mod fault;
 pub mod fleet;
 pub mod manners;
 mod organisation;

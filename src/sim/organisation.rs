@@ -7,6 +7,7 @@ use super::books::Books;
 use super::console::{Agenda, Deed, Leaves, Visit};
 use super::csp::Bearers;
 use super::device::{LiveResponse, SimDevice};
+use super::fault::Fate;
 use super::session::{Ground, Opener, Session, Status, Timeouts};
 use super::tickets::Tickets;
 use super::world::{Opened, Refusal, Settings};
@@ -118,6 +119,13 @@ impl Organisation {
         })
     }
 
+    /// Keeps the sensor away from the session that was opened last; says when that one will change.
+    pub(super) fn never_checks_in(&mut self) -> Option<Instant> {
+        let session = self.sessions.get_mut(&self.last_session)?;
+        session.check_in = None;
+        session.next_change()
+    }
+
     /// The number of a session that is still known at `now`, brought up to date.
     pub(super) fn known(&mut self, id: &str, now: Instant) -> Result<u64, Refusal> {
         let absent = || Refusal::NotFound(format!("session {id}"));
@@ -149,7 +157,7 @@ impl Organisation {
                         session.status == Status::Active && session.commands.len() < limit
                     });
                     if let Some(session) = active {
-                        session.post(order, at);
+                        session.post(order, Fate::Usual, at);
                     }
                 }
                 Deed::Leave { session, leaves } => {

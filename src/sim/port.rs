@@ -7,6 +7,9 @@ use super::endpoint::content::Clip;
 use super::endpoint::files::Entry;
 use super::endpoint::order::{Order, Yield};
 use super::endpoint::{process, registry};
+use super::fault::port::struck;
+use super::fault::route::Route;
+use super::fault::{Event, Fate};
 use super::manners::Manners;
 use super::session::Status;
 use super::view::{CommandView, Stage};
@@ -19,6 +22,7 @@ use crate::model::device::Device;
 use crate::model::id::{CommandId, DeviceId, FileId, SessionId};
 use crate::model::outcome::{Cause, whole_seconds};
 use crate::model::spent::Spent;
+use crate::wire::Method;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::{self, Instant};
@@ -81,7 +85,9 @@ impl Fleet for SimFleet {
     fn request<'a>(&'a self, device: &'a Device) -> Answer<'a, Box<dyn Session>> {
         Box::pin(async move {
             self.spent.request();
-            let opened = self.world.open(device.id.0).map_err(|r| cause(&r))?;
+            let event = Event::request(&self.world, device.id.0);
+            let world = self.world.under(struck(&self.world, &event).await);
+            let opened = world.open(device.id.0).map_err(|r| cause(&r))?;
             let session = SimSession {
                 world: self.world.clone(),
                 spent: Arc::clone(&self.spent),
@@ -111,6 +117,15 @@ struct SimSession {
     id: SessionId,
 }
 
+impl SimSession {
+    /// What goes wrong on purpose at a call of ours, by the request that it stands for.
+    async fn meet(&self, method: Method, route: Route, command: Option<&str>) -> Fate {
+        let at = (method, route);
+        let event = Event::call(&self.world, at, self.id.as_str(), command);
+        struck(&self.world, &event).await
+    }
+}
+
 impl Session for SimSession {
     fn id(&self) -> SessionId {
         self.id.clone()
@@ -123,6 +138,7 @@ impl Session for SimSession {
     fn ready(&mut self, deadline: Instant) -> Answer<'_, SessionFacts> {
         Box::pin(async move {
             self.spent.request();
+            self.meet(Method::Get, Route::Session, None).await;
             let begun = Instant::now();
             let never = || Cause::NeverCheckedIn {
                 seconds: whole_seconds(Instant::now() - begun),
@@ -153,19 +169,26 @@ impl Session for SimSession {
     fn issue<'a>(&'a mut self, command: &'a Command) -> Answer<'a, CommandId> {
         Box::pin(async move {
             self.spent.request();
-            let posted = self.world.post(self.id.as_str(), order(command));
+            let name = Some(command.name());
+            let fate = self.meet(Method::Post, Route::Commands, name).await;
+            let posted = self
+                .world
+                .under(fate)
+                .post(self.id.as_str(), order(command));
             posted.map(|view| CommandId(view.id)).map_err(|r| lost(&r))
         })
     }
 
     fn finish<'a>(
         &'a mut self,
-        _command: &'a Command,
+        command: &'a Command,
         id: CommandId,
         deadline: Instant,
     ) -> Answer<'a, Reply> {
         Box::pin(async move {
             self.spent.request();
+            let name = Some(command.name());
+            self.meet(Method::Get, Route::Command, name).await;
             let begun = Instant::now();
             loop {
                 let view = self
@@ -206,6 +229,7 @@ impl Session for SimSession {
     fn cancel(&mut self, id: CommandId) -> Answer<'_, ()> {
         Box::pin(async move {
             self.spent.request();
+            self.meet(Method::Delete, Route::Command, None).await;
             self.world
                 .cancel(self.id.as_str(), id.0)
                 .map_err(|r| lost(&r))
@@ -215,6 +239,7 @@ impl Session for SimSession {
     fn announced<'a>(&'a mut self, file: &'a FileId) -> Answer<'a, Option<u64>> {
         Box::pin(async move {
             self.spent.request();
+            self.meet(Method::Get, Route::File, None).await;
             let stored = self.world.file(self.id.as_str(), file.as_str());
             stored
                 .map(|f| f.clip.map(|clip| clip.len()))
@@ -230,6 +255,7 @@ impl Session for SimSession {
     ) -> Answer<'a, u64> {
         Box::pin(async move {
             self.spent.request();
+            self.meet(Method::Get, Route::Content, None).await;
             let clip = self.world.take_content(self.id.as_str(), file.as_str());
             let clip = clip.map_err(|r| lost(&r))?;
             sink.restart().map_err(|e| disk(&e))?;
@@ -240,6 +266,7 @@ impl Session for SimSession {
     fn close(&mut self) -> Answer<'_, ()> {
         Box::pin(async move {
             self.spent.request();
+            self.meet(Method::Delete, Route::Session, None).await;
             match self.world.close(self.id.as_str()) {
                 // What is gone need not be closed.
                 Ok(()) | Err(Refusal::NotFound(_)) => Ok(()),

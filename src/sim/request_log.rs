@@ -49,7 +49,8 @@ pub(super) struct Entry<'a> {
     body_bytes: usize,
     /// As in the books.
     route: &'a str,
-    status: u16,
+    /// None if the connection ended before an answer began.
+    status: Option<u16>,
 }
 
 #[derive(Debug, Serialize, PartialEq)]
@@ -65,7 +66,7 @@ enum Body {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fate<'a> {
     pub(super) route: &'a str,
-    pub(super) status: u16,
+    pub(super) status: Option<u16>,
 }
 
 impl RequestLog {
@@ -176,7 +177,7 @@ mod tests {
         let log = RequestLog::new("SECRET/ID", Box::new(sink.clone()));
         let fate = Fate {
             route: "GET x",
-            status: 200,
+            status: Some(200),
         };
         let time = Timestamp::from_second(1).unwrap();
         log.write(&Entry::new(time, "api", &head, body, fate));

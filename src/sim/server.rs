@@ -3,19 +3,23 @@
 
 use super::control::Control;
 use super::doors::{self, Reply};
-use super::endpoint::content::Clip;
+use super::endpoint::content::{Clip, Content};
+use super::fault::layer::Exchange;
+use super::fault::line::{Breakable, Switch};
+use super::fault::{End, layer, route_name};
 use super::request_log::{Entry, Fate, RequestLog};
 use super::tls::Identity;
 use super::world::World;
 use crate::{clock, wire};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
-use axum::serve::Listener;
-use futures_util::stream;
+use axum::serve::{IncomingStream, Listener};
+use futures_util::{StreamExt, stream};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -31,6 +35,8 @@ const MAX_JSON: usize = 64 << 20;
 const MAX_UPLOAD: usize = 512 << 20;
 /// Bytes of content handed to the connection at once.
 const CHUNK: usize = 64 << 10;
+/// In how many pieces a slow body comes.
+const PIECES: u64 = 20;
 /// How long `shutdown` waits for answers on their way.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -108,11 +114,11 @@ pub async fn serve_with(world: World, listen: SocketAddr, extras: Extras) -> io:
             .with_state((stage.clone(), host));
         listeners.push(match &identity {
             Some(identity) => spawn(identity.listen(tcp), router, stop.clone()),
-            None => spawn(tcp, router, stop.clone()),
+            None => spawn(Breakable(tcp), router, stop.clone()),
         });
     }
     if let (Some(tcp), Some(control)) = (control, stage.control.clone()) {
-        listeners.push(spawn(tcp, control.router(), stop.clone()));
+        listeners.push(spawn(Breakable(tcp), control.router(), stop.clone()));
     }
     Ok(Server {
         url: format!("{scheme}://{addr}"),
@@ -150,56 +156,139 @@ fn spawn<L>(listener: L, router: Router, stop: CancellationToken) -> JoinHandle<
 where
     L: Listener,
     L::Addr: std::fmt::Debug,
+    for<'a> Switch: Connected<IncomingStream<'a, L>>,
 {
     tokio::spawn(async move {
-        let serving = axum::serve(listener, router)
+        let service = router.into_make_service_with_connect_info::<Switch>();
+        let serving = axum::serve(listener, service)
             .with_graceful_shutdown(async move { stop.cancelled().await });
         // It ends when told to; accept errors are dealt with inside.
         let _ = serving.await;
     })
 }
 
-async fn handle(State((stage, host)): State<(Arc<Stage>, Host)>, request: Request) -> Response {
+async fn handle(
+    State((stage, host)): State<(Arc<Stage>, Host)>,
+    ConnectInfo(switch): ConnectInfo<Switch>,
+    request: Request,
+) -> Response {
     if let Some(control) = &stage.control {
         control.count();
     }
     let time = clock::now();
     let (head, body) = request.into_parts();
-    let (body, route, response) = match receive(&head, body).await {
+    let (body, route, exchange) = match receive(&head, body).await {
         Ok(request) => {
-            let (route, response) = answer(&stage.world, host, &request);
-            (request.body, route, response)
+            let (route, exchange) = exchange(&stage.world, host, &request);
+            (request.body, route, exchange)
         }
-        Err(status) => (Vec::new(), "refused".to_owned(), bare(status)),
+        Err(status) => {
+            let reply = Reply::Whole(wire::Response::new(status.as_u16()));
+            (Vec::new(), "refused".to_owned(), Exchange::whole(reply))
+        }
     };
+    let delay = exchange.delay;
+    let response = carried(exchange, &switch);
     if let Some(log) = &stage.log {
         let fate = Fate {
             route: &route,
-            status: response.status().as_u16(),
+            status: response.as_ref().ok().map(|sent| sent.status().as_u16()),
         };
         log.write(&Entry::new(time, host.name(), &head, &body, fate));
     }
-    response
+    tokio::time::sleep(delay).await;
+    response.unwrap_or_else(|how| {
+        switch.pull(how);
+        bare(StatusCode::BAD_GATEWAY)
+    })
 }
 
-/// The answer, and before it what the books call the route.
-fn answer(world: &World, host: Host, request: &wire::Request) -> (String, Response) {
-    match host {
+/// What becomes of a request, and before it what the books call its route.
+fn exchange(world: &World, host: Host, request: &wire::Request) -> (String, Exchange) {
+    let method = request.method.as_str();
+    // What is struck before it arrives has a route all the same.
+    let word = route_name(&request.path).unwrap_or("unknown");
+    let mut route = format!("{method} {word}");
+    let exchange = layer::between(world, request, |world, request| match host {
         Host::Api => {
-            let (route, answer) = doors::api(world, request);
-            (route, whole(answer))
+            let (named, answer) = doors::api(world, request);
+            route = named;
+            Reply::Whole(answer)
         }
-        Host::Content => {
-            let response = match doors::content(world, request) {
-                Reply::Whole(answer) => whole(answer),
-                Reply::Content(clip) => streamed(clip),
-            };
-            (
-                format!("{} content host", request.method.as_str()),
-                response,
-            )
+        Host::Content => doors::content(world, request),
+    });
+    (route, exchange)
+}
+
+/// The answer as it goes out; how the connection ends, if there is none.
+fn carried(exchange: Exchange, switch: &Switch) -> Result<Response, End> {
+    Ok(match (exchange.reply, exchange.cut) {
+        (None, how) => return Err(how.map_or(End::Close, |(how, _)| how)),
+        (Some(reply), None) if exchange.slow.is_zero() => match reply {
+            Reply::Whole(response) => whole(response),
+            Reply::Content(clip) => streamed(clip),
+        },
+        (Some(reply), None) => slow(reply, exchange.slow),
+        (Some(reply), Some((how, bytes))) => cut(reply, bytes, switch.clone(), how),
+    })
+}
+
+/// Sends so many bytes of the body, and breaks the connection once they are gone.
+fn cut(reply: Reply, bytes: u64, switch: Switch, how: End) -> Response {
+    let (head, body) = parts(reply);
+    let start = body.read(0, usize::try_from(bytes).unwrap_or(usize::MAX));
+    let start = stream::once(std::future::ready(Ok(Bytes::from(start))));
+    let end = stream::once(async move {
+        switch.drained().await;
+        switch.pull(how);
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    });
+    with_body(head, body.len(), Body::from_stream(start.chain(end)))
+}
+
+/// Sends the body in pieces, over so long.
+fn slow(reply: Reply, over: Duration) -> Response {
+    let (head, body) = parts(reply);
+    let length = body.len();
+    let piece = usize::try_from(length.div_ceil(PIECES)).unwrap_or(usize::MAX);
+    let pieces = stream::unfold(0, move |sent: u64| {
+        let chunk = body.read(sent, piece);
+        async move {
+            tokio::time::sleep(over / u32::try_from(PIECES).unwrap_or(1)).await;
+            let sent = sent + chunk.len() as u64;
+            (!chunk.is_empty()).then(|| (Ok::<_, Infallible>(Bytes::from(chunk)), sent))
+        }
+    });
+    with_body(head, length, Body::from_stream(pieces))
+}
+
+/// The head of an answer, and its body apart.
+fn parts(reply: Reply) -> (wire::Response, Clip) {
+    match reply {
+        Reply::Whole(mut response) => {
+            let body = std::mem::take(&mut response.body);
+            (response, Clip::whole(Content::Bytes(body.into())))
+        }
+        Reply::Content(clip) => {
+            let mut head = wire::Response::new(200);
+            let kind = (
+                "content-type".to_owned(),
+                "application/octet-stream".to_owned(),
+            );
+            head.headers.push(kind);
+            (head, clip)
         }
     }
+}
+
+fn with_body(head: wire::Response, length: u64, body: Body) -> Response {
+    let mut response = whole(head);
+    *response.body_mut() = body;
+    let length = HeaderValue::from(length);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, length);
+    response
 }
 
 /// The request as data, or the status that says why it cannot be.
@@ -288,7 +377,6 @@ mod tests {
     use super::*;
     use crate::model::device::Os;
     use crate::sim::device::SimDevice;
-    use crate::sim::endpoint::content::Content;
     use crate::sim::world::Settings;
     use serde_json::{Value, json};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

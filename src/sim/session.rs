@@ -5,9 +5,11 @@
 
 use super::books::{Books, Change};
 use super::device::SimDevice;
+use super::endpoint::Performed;
 use super::endpoint::code::Code;
 use super::endpoint::content::Clip;
 use super::endpoint::order::{Order, Yield};
+use super::fault::Fate;
 use super::store::Store;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -41,6 +43,8 @@ pub(super) enum Opener {
     Console,
 }
 
+/// What a command takes that hangs: longer than any session lives.
+const FOR_EVER: Duration = Duration::from_hours(10 * 365 * 24);
 /// How long an expired session is still shown before it is forgotten.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -75,6 +79,7 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct Issued {
     pub order: Order,
+    pub fate: Fate,
     pub posted: Instant,
     pub phase: Phase,
     /// Where a fetched file is to go.
@@ -220,17 +225,25 @@ impl Session {
                 Order::PutFile { file_id, .. } => self.store.clip(file_id),
                 _ => None,
             };
-            execute(&issued.order, upload.as_ref(), at, ground, self.timeouts)
+            execute(
+                &issued.order,
+                upload.as_ref(),
+                issued.fate,
+                at,
+                ground,
+                self.timeouts,
+            )
         };
     }
 
-    pub(super) fn post(&mut self, order: Order, now: Instant) -> u64 {
+    pub(super) fn post(&mut self, order: Order, fate: Fate, now: Instant) -> u64 {
         let file = match &order {
             Order::GetFile { path, .. } => Some(self.store.expect(path)),
             _ => None,
         };
         self.commands.push(Issued {
             order,
+            fate,
             posted: now,
             phase: Phase::Pending,
             file,
@@ -278,13 +291,17 @@ impl Issued {
 fn execute(
     order: &Order,
     upload: Option<&Clip>,
+    fate: Fate,
     at: Instant,
     ground: &mut Ground<'_>,
     timeouts: Timeouts,
 ) -> Phase {
     let now = i64::try_from((at - ground.origin).as_millis()).unwrap_or(i64::MAX);
     let facts = ground.device.facts();
-    let performed = ground.device.endpoint.perform(order, now, &facts, upload);
+    let performed = match fate {
+        Fate::Fails(code) => Performed::refused(code),
+        _ => ground.device.endpoint.perform(order, now, &facts, upload),
+    };
     ground.books.command(ground.device.id, order.name());
     if let Some(line) = &performed.unknown_program {
         ground.books.unknown_executable(line);
@@ -298,7 +315,10 @@ fn execute(
             at: now,
         });
     }
-    let takes = ground.command + performed.takes;
+    let takes = match fate {
+        Fate::Hangs => FOR_EVER,
+        _ => ground.command + performed.takes,
+    };
     let (takes, outcome) = match timeouts.command {
         // Nobody waits for it any longer; on the endpoint it goes on.
         Some(limit) if takes > limit => (limit, Err(Code::TIMEOUT)),

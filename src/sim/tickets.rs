@@ -19,12 +19,18 @@ pub(super) struct Tickets {
 struct Ticket {
     signature: String,
     expires: Instant,
+    session: String,
     clip: Clip,
 }
 
 impl Tickets {
     /// Path and query of a new address. The signature holds what a careless client decodes once too often.
-    pub(super) fn mint(&mut self, file: &str, clip: Clip, now: Instant) -> String {
+    pub(super) fn mint(
+        &mut self,
+        (session, file): (&str, &str),
+        clip: Clip,
+        now: Instant,
+    ) -> String {
         self.by_path.retain(|_, ticket| ticket.expires > now);
         let path = format!("{PREFIX}{}/{file}", clock::nonce(8));
         let signature = format!("{}/{}=", clock::nonce(12), clock::nonce(12));
@@ -32,10 +38,16 @@ impl Tickets {
         let ticket = Ticket {
             signature,
             expires: now + LIFE,
+            session: session.to_owned(),
             clip,
         };
         self.by_path.insert(path.clone(), ticket);
         format!("{path}?expires={}&signature={shown}", LIFE.as_secs())
+    }
+
+    /// The session whose content is at an address.
+    pub(super) fn holder(&self, path: &str) -> Option<String> {
+        Some(self.by_path.get(path)?.session.clone())
     }
 
     pub(super) fn redeem(&mut self, path: &str, signature: &str, now: Instant) -> Option<Clip> {

@@ -3,8 +3,10 @@
 //! The authority signs one certificate and its key is forgotten, so that who trusts it trusts this server
 //! alone. A certificate that signs itself would do for some clients only: strict ones want the two apart.
 
+use super::fault::line::{Breakable, Line, Switch};
 use crate::clock;
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
@@ -19,7 +21,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -88,7 +90,7 @@ impl Identity {
 
     pub(super) fn listen(&self, tcp: TcpListener) -> TlsListener {
         TlsListener {
-            tcp,
+            tcp: Breakable(tcp),
             acceptor: TlsAcceptor::from(self.config.clone()),
             handshakes: JoinSet::new(),
         }
@@ -124,13 +126,13 @@ fn pem(certificate: &[u8]) -> String {
 
 /// Shakes hands with several clients at once, so that a slow one holds up nobody.
 pub(super) struct TlsListener {
-    tcp: TcpListener,
+    tcp: Breakable,
     acceptor: TlsAcceptor,
-    handshakes: JoinSet<Option<(TlsStream<TcpStream>, SocketAddr)>>,
+    handshakes: JoinSet<Option<(TlsStream<Line>, SocketAddr)>>,
 }
 
 impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
+    type Io = TlsStream<Line>;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
@@ -158,12 +160,19 @@ impl Listener for TlsListener {
     }
 }
 
+impl Connected<IncomingStream<'_, TlsListener>> for Switch {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+        stream.io().get_ref().0.switch()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sim::server::{Extras, serve_with};
     use crate::sim::world::World;
     use reqwest::tls::Certificate;
+    use tokio::net::TcpStream;
 
     fn client(trusted: Vec<Certificate>) -> reqwest::Client {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -9,6 +9,7 @@ use super::csp::Csp;
 use super::device::SimDevice;
 use super::endpoint::content::Clip;
 use super::endpoint::order::Order;
+use super::fault::{Fate, Faults, Judge};
 use super::manners::Manners;
 use super::organisation::{Organisation, Shown, Times};
 use super::session::{Session, Status, Timeouts};
@@ -91,6 +92,9 @@ pub struct World {
     token: Arc<str>,
     csp: Arc<Csp>,
     organisation: Arc<Mutex<Organisation>>,
+    judge: Arc<Judge>,
+    /// What this handle's next call meets with.
+    fate: Fate,
 }
 
 /// What a simulated organisation is called.
@@ -107,6 +111,27 @@ impl World {
             token: token.into(),
             csp: Arc::new(Csp::new()),
             organisation: Arc::new(Mutex::new(Organisation::new(devices, settings))),
+            judge: Arc::new(Judge::new(Faults::default())),
+            fate: Fate::Usual,
+        }
+    }
+
+    /// The same organisation, in which these things go wrong.
+    #[must_use]
+    pub fn with_faults(mut self, faults: Faults) -> Self {
+        self.judge = Arc::new(Judge::new(faults));
+        self
+    }
+
+    pub(super) fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
+    /// A handle on the same organisation for one call that meets with this.
+    pub(super) fn under(&self, fate: Fate) -> Self {
+        Self {
+            fate,
+            ..self.clone()
         }
     }
 
@@ -157,7 +182,15 @@ impl World {
 
     /// The same with patience of one's own; a session that is there keeps its.
     pub fn open_for(&self, device: u64, timeouts: Timeouts) -> Result<Opened, Refusal> {
-        self.lock().open(device, timeouts, Instant::now())
+        let mut org = self.lock();
+        if self.fate == Fate::SessionLimit {
+            return Err(Refusal::SessionLimit);
+        }
+        let mut opened = org.open(device, timeouts, Instant::now())?;
+        if self.fate == Fate::NeverChecksIn && !opened.existed {
+            opened.session.next_change = org.never_checks_in();
+        }
+        Ok(opened)
     }
 
     /// Asks something of sensors; they hear it when they next report.
@@ -203,6 +236,37 @@ impl World {
         Ok(())
     }
 
+    /// The session is gone as if it had never been; what runs goes on.
+    pub(super) fn lose(&self, id: &str) {
+        let mut org = self.lock();
+        if let Ok(number) = org.known(id, Instant::now())
+            && org.sessions.remove(&number).is_some_and(|s| s.is_open())
+        {
+            org.books.lost();
+        }
+    }
+
+    /// How many devices there are.
+    pub fn size(&self) -> usize {
+        self.lock().devices.len()
+    }
+
+    /// A device that there is, with its name.
+    pub(super) fn named(&self, id: u64) -> Option<(u64, String)> {
+        Some((id, self.lock().devices.get(&id)?.name.clone()))
+    }
+
+    pub(super) fn command_name(&self, id: &str, number: usize) -> Option<String> {
+        let mut org = self.lock();
+        let session = org.known(id, Instant::now()).ok()?;
+        let issued = org.sessions.get(&session)?.commands.get(number)?;
+        Some(issued.order.name().to_owned())
+    }
+
+    pub(super) fn ticket_holder(&self, path: &str) -> Option<String> {
+        self.lock().tickets.holder(path)
+    }
+
     pub fn post(&self, id: &str, order: Order) -> Result<CommandView, Refusal> {
         let limit = self.lock().settings.max_commands;
         self.with_session(id, |now, session, shown| {
@@ -220,7 +284,7 @@ impl World {
             {
                 return Err(Refusal::NotFound(format!("file {file_id}")));
             }
-            let number = session.post(order, now);
+            let number = session.post(order, self.fate, now);
             shown.command(session, number)
         })
     }
@@ -290,7 +354,7 @@ impl World {
         let missing = || Refusal::NotFound(format!("content of file {file}"));
         let clip = self.file(id, file)?.clip.ok_or_else(missing)?;
         let mut org = self.lock();
-        let path = org.tickets.mint(file, clip, Instant::now());
+        let path = org.tickets.mint((id, file), clip, Instant::now());
         Ok(format!("{}{path}", org.settings.content_base))
     }
 

@@ -7,6 +7,10 @@ import tempfile
 import urllib.request
 
 
+class NotStarted(Exception):
+    """What the simulator said in place of starting."""
+
+
 class Simulator:
     """Use it in a `with` statement. `transport` is `tls` or `http`."""
 
@@ -23,7 +27,8 @@ class Simulator:
         while len(exports) < 3:
             line = self.child.stdout.readline()
             if not line:
-                raise SystemExit(f"the simulator does not start:\n{self.talk()}")
+                self.child.wait(timeout=20)
+                raise NotStarted(self.talk())
             name, value = line.removeprefix("export ").strip().split("=", 1)
             exports[name] = value
         self.url, self.token, self.org = exports["CBC_URL"], exports["CBC_TOKEN"], exports["CBC_ORG_KEY"]

@@ -19,6 +19,7 @@ MASKS = [
     (r"/commands/\d+$", "/commands/N"),
     (r"cblr\.[A-Za-z0-9]{12}\.tmp", "cblr.RANDOM.tmp"),
     (r"after-\d+", "AFTER"),
+    (r'"policy_id": \d+', '"policy_id": POLICY'),
 ]
 HEADER_MASKS = [
     (r"^[\w.]+:\d+$", "HOST:PORT"),

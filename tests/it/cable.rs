@@ -1,12 +1,12 @@
-//! A transport that leads straight to the simulator's doors, and on which requests can go wrong.
+//! A transport that leads straight to the simulator, in whose organisation requests can go wrong.
 
 use sortie::api::transport::{Download, Source, Transport};
 use sortie::live::{Answer, Sink};
 use sortie::model::outcome::Cause;
-use sortie::sim::doors;
+use sortie::sim::fault::{Broken, exchange, route_name};
+use sortie::sim::scenario::Scenario;
 use sortie::sim::world::World;
 use sortie::wire::{Method, Request, Response};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -14,53 +14,29 @@ use tokio::time::{Instant, sleep};
 /// There and back.
 const LATENCY: Duration = Duration::from_millis(30);
 
-/// A request as a rule sees it.
+/// A request, as it left.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
-    /// Method and path, ids as `{}`; of signed content only `GET content`.
+    /// Method and route, as the books have them.
     pub(crate) route: String,
-    /// Counts all requests, from 1.
-    pub(crate) nth: usize,
-    /// Counts the requests of this route, from 1.
-    pub(crate) nth_of_route: usize,
     pub(crate) at: Instant,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// Refused with this status before anything happens, with or without a `Retry-After`.
-    Refused(u16, Option<&'static str>),
-    /// Carried out, and then answered with this status.
-    Failed(u16),
-    /// The connection breaks before the request arrives.
-    Unsent,
-    /// It is carried out, and the answer is lost.
-    Unheard,
-    /// So many bytes of a content come, and the client notices.
-    Cut(u64),
-    /// So many bytes of a content come, and nothing says that there are more.
-    Short(u64),
-}
-
-type Rule = dyn Fn(&Asked) -> Option<Trouble> + Send + Sync;
-
 pub(crate) struct Cable {
     world: World,
-    rule: Box<Rule>,
     log: Mutex<Vec<Asked>>,
-    counts: Mutex<HashMap<String, usize>>,
 }
 
 impl Cable {
-    pub(crate) fn new(
-        world: &World,
-        rule: impl Fn(&Asked) -> Option<Trouble> + Send + Sync + 'static,
-    ) -> Arc<Self> {
+    /// To an organisation in which these things go wrong, as a scenario says them.
+    pub(crate) fn new(world: &World, faults: &str) -> Arc<Self> {
+        let text = format!("devices: [{{count: 1}}]\nfaults: [{faults}]");
+        let loaded = Scenario::load("scenario", text.as_bytes());
+        let scenario = loaded.scenario.ok_or(loaded.diagnostics);
+        let faults = scenario.expect("it is one").faults().clone();
         Arc::new(Self {
-            world: world.clone(),
-            rule: Box::new(rule),
+            world: world.clone().with_faults(faults),
             log: Mutex::default(),
-            counts: Mutex::default(),
         })
     }
 
@@ -68,28 +44,25 @@ impl Cable {
         self.log.lock().expect("no panic within").clone()
     }
 
-    fn judge(&self, route: String) -> Option<Trouble> {
-        let mut counts = self.counts.lock().expect("no panic within");
-        let count = counts.entry(route.clone()).or_default();
-        *count += 1;
-        let mut log = self.log.lock().expect("no panic within");
-        let asked = Asked {
-            route,
-            nth: log.len() + 1,
-            nth_of_route: *count,
+    async fn ask(&self, request: Request) -> Result<Response, Broken> {
+        let name = route_name(&request.path).unwrap_or("nowhere");
+        self.log.lock().expect("no panic within").push(Asked {
+            route: format!("{} {name}", request.method.as_str()),
             at: Instant::now(),
-        };
-        log.push(asked.clone());
-        (self.rule)(&asked)
+        });
+        sleep(LATENCY).await;
+        let exchange = exchange(&self.world, &request);
+        sleep(exchange.delay + exchange.slow).await;
+        exchange.heard()
     }
 
-    fn to_api(&self, mut request: Request) -> Response {
+    async fn ask_api(&self, mut request: Request) -> Result<Response, Broken> {
         let token = self.world.token().to_owned();
         request.headers.push(("x-auth-token".into(), token));
-        doors::answer(&self.world, &request)
+        self.ask(request).await
     }
 
-    fn to_store(&self, location: &str) -> Response {
+    async fn ask_store(&self, location: &str) -> Result<Response, Broken> {
         let rest = location.split_once("//").map_or("", |(_, rest)| rest);
         let (path, query) = rest[rest.find('/').unwrap_or(0)..]
             .split_once('?')
@@ -100,7 +73,7 @@ impl Cable {
             .filter_map(|pair| pair.split_once('='))
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        doors::answer(&self.world, &request)
+        self.ask(request).await
     }
 }
 
@@ -110,82 +83,32 @@ fn lost() -> Cause {
     }
 }
 
-fn refusal(status: u16, retry_after: Option<&str>) -> Response {
-    let mut response = Response::new(status);
-    let told = retry_after.map(|pause| ("retry-after".to_owned(), pause.to_owned()));
-    response.headers.extend(told);
-    response
-}
-
-/// Ids are what differs between devices.
-fn route(request: &Request) -> String {
-    let rest = request.path.split('/').skip(6).map(|part| {
-        let is_id = part.contains(|c: char| c.is_ascii_digit());
-        if is_id { "{}" } else { part }
-    });
-    let rest: Vec<&str> = rest.collect();
-    format!("{} {}", request.method.as_str(), rest.join("/"))
-}
-
 impl Transport for Cable {
     fn send(&self, request: Request) -> Answer<'_, Response> {
-        Box::pin(async move {
-            let trouble = self.judge(route(&request));
-            sleep(LATENCY).await;
-            match trouble {
-                Some(Trouble::Refused(status, pause)) => Ok(refusal(status, pause)),
-                Some(Trouble::Unsent) => Err(lost()),
-                Some(Trouble::Failed(status)) => {
-                    self.to_api(request);
-                    Ok(Response::new(status))
-                }
-                Some(Trouble::Unheard) => {
-                    self.to_api(request);
-                    Err(lost())
-                }
-                None | Some(Trouble::Cut(_) | Trouble::Short(_)) => Ok(self.to_api(request)),
-            }
-        })
+        Box::pin(async move { self.ask_api(request).await.map_err(|_| lost()) })
     }
 
     fn download<'a>(&'a self, source: Source, sink: &'a mut dyn Sink) -> Answer<'a, Download> {
         Box::pin(async move {
-            let trouble = self.judge(match &source {
-                Source::Api(request) => route(request),
-                Source::Signed(_) => "GET content".to_owned(),
-            });
-            sleep(LATENCY).await;
-            match trouble {
-                Some(Trouble::Refused(status, pause)) => {
-                    return Ok(Download::Refused(refusal(status, pause)));
-                }
-                Some(Trouble::Failed(status)) => {
-                    return Ok(Download::Refused(Response::new(status)));
-                }
-                Some(Trouble::Unsent | Trouble::Unheard) => return Err(lost()),
-                None | Some(Trouble::Cut(_) | Trouble::Short(_)) => {}
-            }
-            let response = match source {
-                Source::Api(request) => self.to_api(request),
-                Source::Signed(location) => self.to_store(&location),
+            let heard = match source {
+                Source::Api(request) => self.ask_api(request).await,
+                Source::Signed(location) => self.ask_store(&location).await,
+            };
+            let (response, broken) = match heard {
+                Ok(response) => (response, false),
+                Err(Broken { heard }) => (heard.ok_or_else(lost)?, true),
             };
             if !response.is_success() {
                 return Ok(Download::Refused(response));
             }
-            let come = match trouble {
-                Some(Trouble::Cut(bytes) | Trouble::Short(bytes)) => {
-                    &response.body[..usize::try_from(bytes).expect("is small")]
-                }
-                _ => &*response.body,
-            };
             sink.restart().expect("there is room");
-            sink.write(come).expect("there is room");
-            match trouble {
-                Some(Trouble::Cut(_)) => Err(lost()),
-                _ => Ok(Download::Whole {
-                    received: come.len() as u64,
-                }),
+            sink.write(&response.body).expect("there is room");
+            if broken {
+                return Err(lost());
             }
+            Ok(Download::Whole {
+                received: response.body.len() as u64,
+            })
         })
     }
 }

@@ -8,6 +8,7 @@ mod engine_faults;
 mod engine_flow;
 mod engine_vars;
 mod engine_verify;
+mod faults;
 mod faulty;
 mod invalid;
 mod layers;

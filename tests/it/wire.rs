@@ -1,6 +1,6 @@
 //! The engine over the real dialect, which talks to the simulator's doors in memory, in virtual time.
 
-use crate::cable::{Asked, Cable, Trouble};
+use crate::cable::{Asked, Cable};
 use crate::rig::{Ended, Rig, playbook, windows};
 use sortie::api::{ApiFleet, Tempo};
 use sortie::live::{Backend, Fleet};
@@ -29,12 +29,13 @@ const MIXED: &str = "  - list_processes: {}
 async fn over(
     text: impl Into<String>,
     devices: Vec<SimDevice>,
-    rule: impl Fn(&Asked) -> Option<Trouble> + Send + Sync + 'static,
+    faults: &str,
 ) -> (Ended, Vec<Asked>) {
     let laid: Arc<Mutex<Option<Arc<Cable>>>> = Arc::default();
     let keep = Arc::clone(&laid);
+    let faults = faults.to_owned();
     let rig = Rig::new(text, devices).through(move |world| {
-        let cable = Cable::new(world, rule);
+        let cable = Cable::new(world, &faults);
         *keep.lock().expect("no panic within") = Some(Arc::clone(&cable));
         let backend = Backend {
             api: "v6".into(),
@@ -63,7 +64,7 @@ fn assert_all_ok(ended: &Ended, case: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn a_triage_costs_few_requests_and_no_credential() {
-    let (ended, log) = over(TRIAGE, windows(20), |_| None).await;
+    let (ended, log) = over(TRIAGE, windows(20), "").await;
     ended.sound();
     assert_all_ok(&ended, "triage");
     let mut routes: BTreeMap<&str, usize> = BTreeMap::new();
@@ -79,27 +80,29 @@ async fn a_triage_costs_few_requests_and_no_credential() {
     let commands = ended.world.books().commands.values().sum::<u64>();
     assert_eq!(commands, 20 * 11);
     // 11 commands handed over, 5 contents in two requests each and announced before: the rest is looking.
-    let looks = routes["GET sessions/{}/commands/{}"];
+    let looks = routes["GET liveresponse/sessions/{id}/commands/{n}"];
     assert!(looks <= 20 * 11 * 3 / 2, "{looks}");
     assert!(log.len() <= 20 * 45, "{}", log.len());
-    assert!(routes["GET sessions"] <= 20, "one list serves all who wait");
+    assert!(
+        routes["GET liveresponse/sessions"] <= 20,
+        "one list serves all who wait"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rate_limit_on_any_route_is_heeded_and_costs_nothing_else() {
-    let (_, log) = over(mixed(), windows(3), |_| None).await;
+    let (_, log) = over(mixed(), windows(3), "").await;
     let routes: BTreeSet<String> = log.into_iter().map(|asked| asked.route).collect();
     assert!(routes.len() >= 8, "{routes:?}");
     for route in &routes {
         // What is absurd is taken for ten minutes.
         for (pause, seconds) in [(None, 0), (Some("37"), 37), (Some("999999999"), 600)] {
             let case = format!("{route}, {pause:?}");
-            let limited = route.clone();
-            let (ended, log) = over(mixed(), windows(3), move |asked| {
-                let hit = asked.route == limited && asked.nth_of_route == 1;
-                hit.then_some(Trouble::Refused(429, pause))
-            })
-            .await;
+            let (method, path) = route.split_once(' ').expect("a method and a route");
+            let pause = pause.map_or_else(String::new, |pause| format!("retry_after: '{pause}'"));
+            let fault =
+                format!("{{method: {method}, route: '{path}', nth: 1, status: 429, {pause}}}");
+            let (ended, log) = over(mixed(), windows(3), &fault).await;
             ended.sound();
             let hit = log
                 .iter()
@@ -110,7 +113,7 @@ async fn a_rate_limit_on_any_route_is_heeded_and_costs_nothing_else() {
             let early = log.iter().find(|asked| {
                 asked.at > known
                     && asked.at < known + Duration::from_secs(seconds)
-                    && asked.route != "GET content"
+                    && asked.route != "GET content host"
             });
             assert!(early.is_none(), "{case}: {early:?}");
             // Nobody checks in by two minutes who may not be asked for ten.
@@ -124,25 +127,24 @@ async fn a_rate_limit_on_any_route_is_heeded_and_costs_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn a_trouble_at_any_request_harms_nothing() {
-    let (_, log) = over(mixed(), windows(1), |_| None).await;
+    let (_, log) = over(mixed(), windows(1), "").await;
     let troubles = [
-        Trouble::Refused(500, None),
-        Trouble::Refused(502, None),
-        Trouble::Refused(503, None),
-        Trouble::Refused(503, Some("5")),
-        Trouble::Failed(500),
-        Trouble::Failed(504),
-        Trouble::Unsent,
-        Trouble::Unheard,
+        "status: 500",
+        "status: 502, body: html",
+        "status: 503",
+        "status: 503, retry_after: 5",
+        "status: 500, executed: true",
+        "status: 504, executed: true",
+        "reset: before",
+        "close: executed",
+        "reset: half",
     ];
     let mut unknown = 0;
     for nth in 1..=log.len() {
         for trouble in troubles {
-            let case = format!("{trouble:?} at {nth}");
-            let (ended, log) = over(mixed(), windows(1), move |asked| {
-                (asked.nth == nth).then_some(trouble)
-            })
-            .await;
+            let case = format!("{trouble} at {nth}");
+            let fault = format!("{{nth: {nth}, {trouble}}}");
+            let (ended, log) = over(mixed(), windows(1), &fault).await;
             ended.sound();
             let (state, reason) = ended.end();
             let case = format!("{case}, {:?}: {state} {reason}", log.get(nth - 1));
@@ -163,21 +165,17 @@ async fn a_trouble_at_any_request_harms_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_content_that_breaks_off_is_never_taken_for_a_whole_one() {
-    let (ended, _) = over(mixed(), windows(1), |_| None).await;
+    let (ended, _) = over(mixed(), windows(1), "").await;
     let whole = ended.lines(ended.ids[0], "data/files.ndjson")[0]["size_received"].clone();
     let length = whole.as_u64().expect("a number");
     for bytes in [0, 1, length / 2, length - 1] {
-        for trouble in [Trouble::Cut(bytes), Trouble::Short(bytes)] {
-            for for_ever in [false, true] {
+        for trouble in [format!("close: {bytes}"), format!("truncate: {bytes}")] {
+            for (when, for_ever) in [("nth", false), ("from", true)] {
                 // The first content is the program's output, which is shorter.
-                let (ended, _) = over(mixed(), windows(1), move |asked| {
-                    let nth = asked.nth_of_route;
-                    let hit = asked.route == "GET content" && (nth == 2 || (for_ever && nth > 2));
-                    hit.then_some(trouble)
-                })
-                .await;
+                let fault = format!("{{route: content host, {when}: 2, {trouble}}}");
+                let (ended, _) = over(mixed(), windows(1), &fault).await;
                 ended.sound();
-                let case = format!("{trouble:?}, for ever: {for_ever}");
+                let case = format!("{trouble}, for ever: {for_ever}");
                 let expected = if for_ever { "partial" } else { "ok" };
                 assert_eq!(ended.end().0, expected, "{case}");
                 let files = ended.lines(ended.ids[0], "data/files.ndjson");
@@ -198,7 +196,7 @@ async fn a_content_that_breaks_off_is_never_taken_for_a_whole_one() {
 #[tokio::test(start_paused = true)]
 async fn a_device_that_never_comes_is_given_up_cheaply() {
     let devices = windows(10).into_iter().map(SimDevice::offline).collect();
-    let (ended, log) = over(mixed(), devices, |_| None).await;
+    let (ended, log) = over(mixed(), devices, "").await;
     ended.sound();
     for id in &ended.ids {
         assert_eq!(ended.end_of(*id).0, "unreachable");
@@ -209,7 +207,7 @@ async fn a_device_that_never_comes_is_given_up_cheaply() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_token_ends_the_run_at_once() {
-    let (ended, log) = over(mixed(), windows(100), |_| Some(Trouble::Refused(401, None))).await;
+    let (ended, log) = over(mixed(), windows(100), "{status: 401}").await;
     ended.sound();
     assert!(matches!(ended.state.stop(), Some(Stop::Backend { .. })));
     assert!(log.len() <= 20, "{}", log.len());
@@ -223,10 +221,8 @@ async fn a_wrong_token_ends_the_run_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_backend_that_dies_ends_the_run_too() {
     for dies_after in [0, 40, 200] {
-        let (ended, log) = over(mixed(), windows(200), move |asked| {
-            (asked.nth > dies_after).then_some(Trouble::Refused(502, None))
-        })
-        .await;
+        let fault = format!("{{from: {}, status: 502}}", dies_after + 1);
+        let (ended, log) = over(mixed(), windows(200), &fault).await;
         let open = ended.world.books().sessions_open + ended.world.books().sessions_leaked;
         ended.sound_with_open(open);
         assert!(ended.took < Duration::from_mins(15), "{:?}", ended.took);
@@ -248,16 +244,8 @@ async fn a_backend_that_dies_ends_the_run_too() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_that_passes_is_survived() {
-    let out = Arc::new(Mutex::new(None));
-    let (ended, _) = over(mixed(), windows(200), move |asked| {
-        let mut since = out.lock().expect("no panic within");
-        if asked.nth < 100 {
-            return None;
-        }
-        let since = since.get_or_insert(asked.at);
-        (asked.at < *since + Duration::from_secs(90)).then_some(Trouble::Refused(503, None))
-    })
-    .await;
+    let outage = "{after: 4s, until: 94s, status: 503}";
+    let (ended, _) = over(mixed(), windows(200), outage).await;
     ended.sound();
     let ok = ended
         .ids

@@ -1,7 +1,7 @@
 //! `NAME.test.yaml`, read like a playbook: cases, each with its devices, its inputs, and what it expects.
 
 use super::super::Failure;
-use super::super::load;
+use super::super::load::{self, Door};
 use super::super::output::Output;
 use super::expect::Expect;
 use crate::playbook::Playbook;
@@ -33,10 +33,12 @@ pub(super) enum Stage {
 
 impl FromNode for Stage {
     fn from_node(node: &Node, all: &mut Diagnostics) -> Option<Self> {
-        match &node.kind {
-            NodeKind::Text(path) => Some(Self::File(path.clone())),
-            _ => Scenario::from_node(node, all).map(Self::Made),
+        if let NodeKind::Text(path) = &node.kind {
+            return Some(Self::File(path.clone()));
         }
+        let scenario = Scenario::from_node(node, all)?;
+        scenario.refuse_http(all);
+        Some(Self::Made(scenario))
     }
 }
 
@@ -45,7 +47,7 @@ impl Stage {
     pub(super) fn open(&mut self, cases: &Path, output: &Output) -> Result<(), Failure> {
         if let Self::File(path) = self {
             let path = cases.with_file_name(path);
-            *self = Self::Made(load::scenario(&path, output)?);
+            *self = Self::Made(load::scenario(&path, Door::Port, output)?);
         }
         Ok(())
     }

@@ -75,11 +75,10 @@ pub(super) fn rehearse(suite: &Suite, case: &Case) -> Result<Trial, Failure> {
 
 async fn attend(suite: &Suite, case: &Case, out: &Path) -> Result<Trial, Failure> {
     let targets = targets(&suite.playbook.targets);
-    let devices = match &case.stage {
-        Stage::Made(scenario) => scenario.devices(),
-        Stage::Usual | Stage::File(_) => backend::default_fleet(USUAL, &targets),
+    let world = match &case.stage {
+        Stage::Made(scenario) => scenario.world(),
+        Stage::Usual | Stage::File(_) => World::new(backend::default_fleet(USUAL, &targets)),
     };
-    let world = World::new(devices);
     let fleet = SimFleet::new(world.clone());
     let planned = match plan::select(&fleet, &targets).await {
         Ok(planned) => planned,

@@ -24,7 +24,12 @@ use serde_json::json;
 
 /// Answers any request, whichever host it would go to.
 pub fn answer(world: &World, request: &Request) -> Response {
-    match reply(world, request) {
+    whole(reply(world, request))
+}
+
+/// The answer with all its content.
+pub(super) fn whole(reply: Reply) -> Response {
+    match reply {
         Reply::Whole(response) => response,
         Reply::Content(clip) => Response {
             headers: vec![

@@ -107,6 +107,15 @@ impl Clip {
         Self::of(content, 0, None)
     }
 
+    /// Its beginning, at most so long.
+    #[must_use]
+    pub fn first(self, length: u64) -> Self {
+        Self {
+            length: self.length.min(length),
+            ..self
+        }
+    }
+
     pub fn len(&self) -> u64 {
         self.length
     }

@@ -84,6 +84,17 @@ pub struct Performed {
     pub unknown_program: Option<String>,
 }
 
+impl Performed {
+    /// Nothing was done.
+    pub fn refused(code: Code) -> Self {
+        Self {
+            result: Err(code),
+            takes: Duration::ZERO,
+            unknown_program: None,
+        }
+    }
+}
+
 impl Endpoint {
     /// An endpoint with files and nothing else.
     pub fn new(os: Os, files: Files) -> Self {

@@ -9,16 +9,19 @@
 //!     files: [{path: 'C:\Users\Public\README.txt', text: pay}]
 //! ```
 //!
-//! The devices, and nothing about faults yet: keys of which nothing would come are refused.
+//! What goes wrong there is in the same file, under `faults`; keys of which nothing would come are refused.
 
 mod device;
 mod executable;
+mod fault;
 mod items;
 mod visit;
 
 use super::device::SimDevice;
 use super::endpoint::programs::Row;
+use super::fault::{Faults, Rule};
 use super::fleet::{Maker, Wanted};
+use super::world::World;
 use crate::template::{Fields, FromNode};
 use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::text::source::Source;
@@ -37,6 +40,7 @@ const MOST: usize = 100_000;
 #[derive(Debug, Clone)]
 pub struct Scenario {
     devices: Vec<SimDevice>,
+    faults: Faults,
 }
 
 /// What reading a file came to.
@@ -66,6 +70,27 @@ impl Scenario {
     pub fn devices(&self) -> Vec<SimDevice> {
         self.devices.clone()
     }
+
+    /// What goes wrong in that world.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Refuses what goes wrong in HTTP only, where there is none.
+    pub fn refuse_http(&self, all: &mut Diagnostics) {
+        for (place, word) in self.faults.only_over_http() {
+            let message = format!("`{word}` goes wrong in HTTP, and here there is none");
+            all.error(Code::BadValue, place, message).help(
+                "a run over HTTP has it: sortie run PLAYBOOK --simulate SCENARIO; here `session`, `result`, \
+                 `hang` and `delay` happen",
+            );
+        }
+    }
+
+    /// The organisation at its beginning.
+    pub fn world(&self) -> World {
+        World::new(self.devices()).with_faults(self.faults.clone())
+    }
 }
 
 impl FromNode for Scenario {
@@ -73,13 +98,10 @@ impl FromNode for Scenario {
         let mut fields = Fields::new(node, "the scenario", all).hints(&[
             ("hosts", "the list is called `devices`"),
             ("fleet", "the list is called `devices`"),
-            (
-                "faults",
-                "faults are not built yet; devices can be `offline`, or refuse with `live_response: false`",
-            ),
         ]);
         let seed = fields.or("seed", SEED);
         let executables: Vec<Row> = fields.or("executables", Vec::new());
+        let faults: Vec<Rule> = fields.or("faults", Vec::new());
         let devices: Option<Vec<DeviceSpec>> = fields.required("devices");
         let span = fields.key_span("devices");
         fields.finish();
@@ -92,7 +114,10 @@ impl FromNode for Scenario {
         }
         distinct(&specs, all);
         let devices = build(&specs, seed, &executables.into(), all);
-        Some(Self { devices })
+        Some(Self {
+            devices,
+            faults: Faults::new(seed, faults),
+        })
     }
 }
 
