@@ -207,8 +207,8 @@ async fn handle(
 fn exchange(world: &World, host: Host, request: &wire::Request) -> (String, Exchange) {
     let method = request.method.as_str();
     // What is struck before it arrives has a route all the same.
-    let word = route_name(&request.path).unwrap_or("unknown");
-    let mut route = format!("{method} {word}");
+    let known = route_name(&request.path).unwrap_or("unknown");
+    let mut route = format!("{method} {known}");
     let exchange = layer::between(world, request, |world, request| match host {
         Host::Api => {
             let (named, answer) = doors::api(world, request);
