@@ -11,6 +11,8 @@ pub struct Books {
     pub requests: BTreeMap<String, u64>,
     /// Commands that ran (not those merely asked for), by name.
     pub commands: BTreeMap<String, u64>,
+    /// The same by device.
+    pub commands_by_device: BTreeMap<u64, BTreeMap<&'static str, u64>>,
     /// Every command that ran and may have changed an endpoint, in order.
     pub changes: Vec<Change>,
     pub sessions_opened: u64,
@@ -23,6 +25,8 @@ pub struct Books {
     pub max_concurrent_sessions: u64,
     /// Bytes of file content that were sent.
     pub content_bytes: u64,
+    /// Bytes of files that were uploaded for endpoints.
+    pub upload_bytes: u64,
     /// Routes that the simulator does not have.
     pub unknown_routes: BTreeMap<String, u64>,
     /// Command lines that the table of programs does not know.
@@ -53,8 +57,10 @@ impl Books {
         count(&mut self.requests, route);
     }
 
-    pub(super) fn command(&mut self, name: &str) {
+    pub(super) fn command(&mut self, device: u64, name: &'static str) {
         count(&mut self.commands, name);
+        let of_device = self.commands_by_device.entry(device).or_default();
+        *of_device.entry(name).or_default() += 1;
     }
 
     pub(super) fn unknown_route(&mut self, route: &str) {
@@ -98,6 +104,16 @@ impl Books {
         }
         self.sessions_leaked += 1;
         self.sessions_open -= 1;
+    }
+
+    /// Begins anew, but for the sessions that are open.
+    pub(super) fn reset(&mut self) -> Self {
+        let fresh = Self {
+            sessions_open: self.sessions_open,
+            max_concurrent_sessions: self.sessions_open,
+            ..Self::default()
+        };
+        std::mem::replace(self, fresh)
     }
 
     /// Changes that the endpoint carried out, as `(command, what)`.

@@ -1,22 +1,29 @@
-//! The doors behind real HTTP: one listener for the API, another for signed content, so that the two are
-//! different hosts. No TLS here.
+//! The doors behind real HTTP or HTTPS: one listener for the API, another for signed content, so that the two
+//! are different hosts, and if wanted a third for the judge.
 
+use super::control::Control;
 use super::doors::{self, Reply};
 use super::endpoint::content::{Clip, Content};
-use super::fault::End;
-use super::fault::layer;
+use super::fault::layer::Exchange;
 use super::fault::line::{Breakable, Switch};
+use super::fault::{End, layer, route_name};
+use super::request_log::{Entry, Fate, RequestLog};
+use super::tls::Identity;
 use super::world::World;
-use crate::wire;
+use crate::{clock, wire};
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
+use axum::serve::{IncomingStream, Listener};
 use futures_util::{StreamExt, stream};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -40,8 +47,10 @@ pub struct Server {
     pub addr: SocketAddr,
     /// Where signed content is served.
     pub content_addr: SocketAddr,
+    /// Where the books are told.
+    pub control_addr: Option<SocketAddr>,
     stop: CancellationToken,
-    listeners: [JoinHandle<()>; 2],
+    listeners: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -65,24 +74,67 @@ impl Drop for Server {
     }
 }
 
+/// What a server may have besides.
+#[derive(Default)]
+pub struct Extras {
+    /// HTTPS at both hosts, in place of HTTP.
+    pub identity: Option<Identity>,
+    pub log: Option<RequestLog>,
+    /// Where to tell the books; port 0 takes any.
+    pub control: Option<SocketAddr>,
+}
+
 /// Serves `world` at `listen` (port 0 takes any), and its content at another port of the same address.
 pub async fn serve(world: World, listen: SocketAddr) -> io::Result<Server> {
+    serve_with(world, listen, Extras::default()).await
+}
+
+pub async fn serve_with(world: World, listen: SocketAddr, extras: Extras) -> io::Result<Server> {
     let api = TcpListener::bind(listen).await?;
     let content = TcpListener::bind(SocketAddr::new(listen.ip(), 0)).await?;
     let (addr, content_addr) = (api.local_addr()?, content.local_addr()?);
-    world.set_content_base(format!("http://{content_addr}"));
+    let control = match extras.control {
+        Some(at) => Some(TcpListener::bind(at).await?),
+        None => None,
+    };
+    let control_addr = control.as_ref().map(TcpListener::local_addr).transpose()?;
+    let identity = extras.identity;
+    let scheme = if identity.is_some() { "https" } else { "http" };
+    world.set_content_base(format!("{scheme}://{content_addr}"));
+    let stage = Arc::new(Stage {
+        control: control_addr.map(|_| Control::new(world.clone())),
+        world,
+        log: extras.log,
+    });
     let stop = CancellationToken::new();
-    let listeners = [
-        spawn(api, world.clone(), Host::Api, stop.clone()),
-        spawn(content, world, Host::Content, stop.clone()),
-    ];
+    let mut listeners = Vec::new();
+    for (tcp, host) in [(api, Host::Api), (content, Host::Content)] {
+        let router = Router::new()
+            .fallback(handle)
+            .with_state((stage.clone(), host));
+        listeners.push(match &identity {
+            Some(identity) => spawn(identity.listen(tcp), router, stop.clone()),
+            None => spawn(Breakable(tcp), router, stop.clone()),
+        });
+    }
+    if let (Some(tcp), Some(control)) = (control, stage.control.clone()) {
+        listeners.push(spawn(Breakable(tcp), control.router(), stop.clone()));
+    }
     Ok(Server {
-        url: format!("http://{addr}"),
+        url: format!("{scheme}://{addr}"),
         addr,
         content_addr,
+        control_addr,
         stop,
         listeners,
     })
+}
+
+/// What all connections share.
+struct Stage {
+    world: World,
+    log: Option<RequestLog>,
+    control: Option<Control>,
 }
 
 #[derive(Clone, Copy)]
@@ -91,16 +143,24 @@ enum Host {
     Content,
 }
 
-fn spawn(
-    listener: TcpListener,
-    world: World,
-    host: Host,
-    stop: CancellationToken,
-) -> JoinHandle<()> {
-    let router = Router::new().fallback(handle).with_state((world, host));
+impl Host {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Content => "content",
+        }
+    }
+}
+
+fn spawn<L>(listener: L, router: Router, stop: CancellationToken) -> JoinHandle<()>
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+    for<'a> Switch: Connected<IncomingStream<'a, L>>,
+{
     tokio::spawn(async move {
         let service = router.into_make_service_with_connect_info::<Switch>();
-        let serving = axum::serve(Breakable(listener), service)
+        let serving = axum::serve(listener, service)
             .with_graceful_shutdown(async move { stop.cancelled().await });
         // It ends when told to; accept errors are dealt with inside.
         let _ = serving.await;
@@ -108,31 +168,69 @@ fn spawn(
 }
 
 async fn handle(
-    State((world, host)): State<(World, Host)>,
+    State((stage, host)): State<(Arc<Stage>, Host)>,
     ConnectInfo(switch): ConnectInfo<Switch>,
     request: Request,
 ) -> Response {
-    let request = match receive(request).await {
-        Ok(request) => request,
-        Err(status) => return bare(status),
+    if let Some(control) = &stage.control {
+        control.count();
+    }
+    let time = clock::now();
+    let (head, body) = request.into_parts();
+    let (body, route, exchange) = match receive(&head, body).await {
+        Ok(request) => {
+            let (route, exchange) = exchange(&stage.world, host, &request);
+            (request.body, route, exchange)
+        }
+        Err(status) => {
+            let reply = Reply::Whole(wire::Response::new(status.as_u16()));
+            (Vec::new(), "refused".to_owned(), Exchange::whole(reply))
+        }
     };
-    let exchange = layer::between(&world, &request, |world, request| match host {
-        Host::Api => Reply::Whole(doors::api(world, request)),
+    let delay = exchange.delay;
+    let response = carried(exchange, &switch);
+    if let Some(log) = &stage.log {
+        let fate = Fate {
+            route: &route,
+            status: response.as_ref().ok().map(|sent| sent.status().as_u16()),
+        };
+        log.write(&Entry::new(time, host.name(), &head, &body, fate));
+    }
+    tokio::time::sleep(delay).await;
+    response.unwrap_or_else(|how| {
+        switch.pull(how);
+        bare(StatusCode::BAD_GATEWAY)
+    })
+}
+
+/// What becomes of a request, and before it what the books call its route.
+fn exchange(world: &World, host: Host, request: &wire::Request) -> (String, Exchange) {
+    let method = request.method.as_str();
+    // What is struck before it arrives has a route all the same.
+    let known = route_name(&request.path).unwrap_or("unknown");
+    let mut route = format!("{method} {known}");
+    let exchange = layer::between(world, request, |world, request| match host {
+        Host::Api => {
+            let (named, answer) = doors::api(world, request);
+            route = named;
+            Reply::Whole(answer)
+        }
         Host::Content => doors::content(world, request),
     });
-    tokio::time::sleep(exchange.delay).await;
-    match (exchange.reply, exchange.cut) {
-        (None, cut) => {
-            switch.pull(cut.map_or(End::Close, |(how, _)| how));
-            bare(StatusCode::BAD_GATEWAY)
-        }
+    (route, exchange)
+}
+
+/// The answer as it goes out; how the connection ends, if there is none.
+fn carried(exchange: Exchange, switch: &Switch) -> Result<Response, End> {
+    Ok(match (exchange.reply, exchange.cut) {
+        (None, how) => return Err(how.map_or(End::Close, |(how, _)| how)),
         (Some(reply), None) if exchange.slow.is_zero() => match reply {
             Reply::Whole(response) => whole(response),
             Reply::Content(clip) => streamed(clip),
         },
         (Some(reply), None) => slow(reply, exchange.slow),
-        (Some(reply), Some((how, bytes))) => cut(reply, bytes, switch, how),
-    }
+        (Some(reply), Some((how, bytes))) => cut(reply, bytes, switch.clone(), how),
+    })
 }
 
 /// Sends so many bytes of the body, and breaks the connection once they are gone.
@@ -194,8 +292,7 @@ fn with_body(head: wire::Response, length: u64, body: Body) -> Response {
 }
 
 /// The request as data, or the status that says why it cannot be.
-async fn receive(request: Request) -> Result<wire::Request, StatusCode> {
-    let (head, body) = request.into_parts();
+async fn receive(head: &Parts, body: Body) -> Result<wire::Request, StatusCode> {
     let method = match head.method {
         Method::GET => wire::Method::Get,
         Method::POST => wire::Method::Post,

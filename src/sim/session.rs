@@ -313,7 +313,7 @@ fn execute(
         Fate::Fails(code) => Performed::refused(code),
         _ => ground.device.endpoint.perform(order, now, &facts, upload),
     };
-    ground.books.command(order.name());
+    ground.books.command(ground.device.id, order.name());
     if let Some(line) = &performed.unknown_program {
         ground.books.unknown_executable(line);
     }

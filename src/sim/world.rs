@@ -168,6 +168,13 @@ impl World {
         org.books.clone()
     }
 
+    /// The books as they are; new ones are begun.
+    pub(super) fn reset_books(&self) -> Books {
+        let mut org = self.lock();
+        org.advance_all(Instant::now());
+        org.books.reset()
+    }
+
     /// Asks for a session; one that the device already has is given again.
     pub fn open(&self, device: u64) -> Result<Opened, Refusal> {
         self.open_for(device, Timeouts::default())
@@ -307,7 +314,10 @@ impl World {
 
     /// Stores a file for the endpoint; the session need not be active yet.
     pub fn upload(&self, id: &str, name: &str, clip: Clip) -> Result<Stored, Refusal> {
-        self.with_session(id, |_, session, _| Ok(session.store.upload(name, clip)))
+        let length = clip.len();
+        let stored = self.with_session(id, |_, session, _| Ok(session.store.upload(name, clip)))?;
+        self.note(|books| books.upload_bytes += length);
+        Ok(stored)
     }
 
     pub fn files(&self, id: &str) -> Result<Vec<Stored>, Refusal> {

@@ -55,20 +55,21 @@ pub(super) fn reply(world: &World, request: &Request) -> Reply {
     if request.path.starts_with(tickets::PREFIX) {
         content(world, request)
     } else {
-        Reply::Whole(api(world, request))
+        Reply::Whole(api(world, request).1)
     }
 }
 
-/// The API's host: everything but signed content.
-pub(super) fn api(world: &World, request: &Request) -> Response {
+/// The API's host: everything but signed content. The answer, and before it what the books call the route.
+pub(super) fn api(world: &World, request: &Request) -> (String, Response) {
     if let Some((route, answer)) = csp::answer(world, request) {
         let route = format!("{} {route}", request.method.as_str());
         world.note(|books| books.request(&route));
-        return answer.unwrap_or_else(Response::from);
+        return (route, answer.unwrap_or_else(Response::from));
     }
     if !csp::is_admitted(world, request) {
         world.note(|books| books.request("401"));
-        return Problem::new(401, "UNAUTHORIZED", "the API key is not valid").into();
+        let problem = Problem::new(401, "UNAUTHORIZED", "the API key is not valid");
+        return ("401".to_owned(), problem.into());
     }
     let path: Vec<String> = request.path.split('/').skip(1).map(decode).collect();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -79,12 +80,18 @@ pub(super) fn api(world: &World, request: &Request) -> Response {
     found.unwrap_or_else(|| {
         let route = format!("{} {}", request.method.as_str(), request.path);
         world.note(|books| books.unknown_route(&route));
-        Problem::new(404, "UNKNOWN_ROUTE", "there is no such route").into()
+        let problem = Problem::new(404, "UNKNOWN_ROUTE", "there is no such route");
+        ("unknown".to_owned(), problem.into())
     })
 }
 
 /// None if there is no such route.
-fn in_org(world: &World, request: &Request, org: &str, rest: &[&str]) -> Option<Response> {
+fn in_org(
+    world: &World,
+    request: &Request,
+    org: &str,
+    rest: &[&str],
+) -> Option<(String, Response)> {
     let (door, rest): (Door, _) = match rest {
         ["liveresponse", rest @ ..] => (cloud_v6::answer, rest),
         ["devices", ..] => (devices::answer, rest),
@@ -94,12 +101,12 @@ fn in_org(world: &World, request: &Request, org: &str, rest: &[&str]) -> Option<
     if org != world.org_key() {
         world.note(|books| books.request("403"));
         let problem = Problem::new(403, "FORBIDDEN", "org_id does not match the API key");
-        return Some(problem.into());
+        return Some(("403".to_owned(), problem.into()));
     }
     let (route, answer) = door(world, request, rest)?;
     let route = format!("{} {route}", request.method.as_str());
     world.note(|books| books.request(&route));
-    Some(answer.unwrap_or_else(Response::from))
+    Some((route, answer.unwrap_or_else(Response::from)))
 }
 
 type Routed = Option<(&'static str, Result<Response, Problem>)>;

@@ -30,7 +30,7 @@ pub struct Broken {
 }
 
 impl Exchange {
-    fn whole(reply: Reply) -> Self {
+    pub(in crate::sim) fn whole(reply: Reply) -> Self {
         Self {
             delay: Duration::ZERO,
             slow: Duration::ZERO,

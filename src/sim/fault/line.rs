@@ -70,7 +70,7 @@ impl Listener for Breakable {
 
 impl Connected<IncomingStream<'_, Breakable>> for Switch {
     fn connect_info(stream: IncomingStream<'_, Breakable>) -> Self {
-        stream.io().switch.clone()
+        stream.io().switch()
     }
 }
 
@@ -81,6 +81,10 @@ pub(in crate::sim) struct Line {
 }
 
 impl Line {
+    pub(in crate::sim) fn switch(&self) -> Switch {
+        self.switch.clone()
+    }
+
     fn check(&self) -> io::Result<()> {
         match self.switch.0.line.load(Ordering::SeqCst) {
             WHOLE => Ok(()),
