@@ -65,6 +65,17 @@ const LIST: &[(&[Part], &str)] = &[
         &[Text("sortie-"), Alnum(6), Text("-"), Alnum(8), Text(".out")],
         "sortie-[RUN]-[NONCE].out",
     ),
+    (
+        &[
+            Text("Bagging-Date: "),
+            Digits,
+            Text("-"),
+            Digits,
+            Text("-"),
+            Digits,
+        ],
+        "Bagging-Date: [DATE]",
+    ),
     // The size of a bag has the lengths of times in it.
     (&[Text("Payload-Oxum: "), Digits], "Payload-Oxum: [N]"),
     (&[Text("Bag-Size: "), Digits], "Bag-Size: [N]"),
