@@ -84,7 +84,7 @@ pub struct Extras {
     pub control: Option<SocketAddr>,
 }
 
-/// Serves `world` at `listen` (port 0 takes any), and its content at another port of the same address.
+/// Serves `world` at `listen` (port 0 takes any), and its content at another port under another name.
 pub async fn serve(world: World, listen: SocketAddr) -> io::Result<Server> {
     serve_with(world, listen, Extras::default()).await
 }
@@ -100,7 +100,8 @@ pub async fn serve_with(world: World, listen: SocketAddr, extras: Extras) -> io:
     let control_addr = control.as_ref().map(TcpListener::local_addr).transpose()?;
     let identity = extras.identity;
     let scheme = if identity.is_some() { "https" } else { "http" };
-    world.set_content_base(format!("{scheme}://{content_addr}"));
+    let content_host = other_name(content_addr).await;
+    world.set_content_base(format!("{scheme}://{content_host}"));
     let stage = Arc::new(Stage {
         control: control_addr.map(|_| Control::new(world.clone())),
         world,
@@ -128,6 +129,17 @@ pub async fn serve_with(world: World, listen: SocketAddr, extras: Extras) -> io:
         stop,
         listeners,
     })
+}
+
+/// The same place under another host name, where the system knows it by one: a client that takes its token
+/// along gives itself away.
+async fn other_name(addr: SocketAddr) -> String {
+    let name = ("localhost", addr.port());
+    let known = tokio::net::lookup_host(name).await;
+    if known.is_ok_and(|mut found| found.any(|one| one == addr)) {
+        return format!("localhost:{}", addr.port());
+    }
+    addr.to_string()
 }
 
 /// What all connections share.
