@@ -42,5 +42,13 @@ mod tests {
             serde_json::json!({"file": "p.yaml", "line": 2, "column": 4})
         );
         assert_eq!(Cause::WhenFalse.at(), None);
+        let mut source = source;
+        source.add(Source::new("used.yaml", "c: y\n"));
+        let cause = read(r#"{"why":"assert_failed","message":"x","at":{"start":14,"end":15}}"#);
+        let spot = serde_json::Value::Object(cause.spot(&source));
+        assert_eq!(
+            spot,
+            serde_json::json!({"file": "used.yaml", "line": 1, "column": 4})
+        );
     }
 }

@@ -18,7 +18,7 @@ impl Spot {
     pub fn of(source: &Source, span: Span) -> Self {
         let place = source.place(span.start);
         Self {
-            file: source.name.clone(),
+            file: source.name_of(span.start).to_owned(),
             line: place.line,
             column: place.column,
         }
