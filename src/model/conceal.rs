@@ -31,6 +31,11 @@ impl Command {
 
 impl Cause {
     pub fn conceal(&mut self, hide: Hide<'_>) {
+        // The cause within has a word of ours in it too.
+        if let Self::Disproved { step, cause } = self {
+            hide(step);
+            return cause.conceal(hide);
+        }
         fields(self, "why", hide);
     }
 }
@@ -183,6 +188,19 @@ mod tests {
         assert_eq!(
             serde_json::to_value(&event).expect("writes"),
             json!({"is": "device_ended", "device": 1, "end": {"is": "failed", "cause": {"why": "missing", "what": NO_LOG}}})
+        );
+
+        let mut cause = Cause::Disproved {
+            step: "proof".into(),
+            cause: Box::new(Cause::AssertFailed {
+                message: "no".into(),
+                at: None,
+            }),
+        };
+        cause.conceal(&withhold);
+        assert_eq!(
+            serde_json::to_value(&cause).expect("writes"),
+            json!({"why": "disproved", "step": NO_LOG, "cause": {"why": "assert_failed", "message": NO_LOG}})
         );
 
         let mut row = Row::new(RowKind::Exec);
