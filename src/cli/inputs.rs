@@ -101,13 +101,15 @@ fn finished(playbook: &Playbook, given: &GivenInputs) -> Result<Map<String, Valu
         Failure::new(Exit::Usage, lines.join("\nerror: "))
     })?;
     let secrets = take_secrets(&playbook.inputs, &mut inputs.clone());
+    let used = playbook.source.more().map(|file| &file.text);
+    let texts: Vec<&String> = std::iter::once(&playbook.source.text).chain(used).collect();
     for (name, value) in secrets.values() {
-        if playbook.source.text.contains(value.expose()) {
+        if texts.iter().any(|text| text.contains(value.expose())) {
             let message = format!(
-                "input `{name}`: its value stands in the playbook itself, which is kept and shown as it is"
+                "input `{name}`: its value stands in the playbook itself, or in one that it uses, which are kept and shown as they are"
             );
             return Err(Failure::new(Exit::Usage, message)
-                .hint("use a value that is no word of the playbook"));
+                .hint("use a value that is no word of a playbook"));
         }
     }
     Output::hide(&secrets);
