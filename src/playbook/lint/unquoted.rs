@@ -8,6 +8,7 @@
 use super::commands;
 use crate::playbook::input::InputType;
 use crate::playbook::modifier::ForEach;
+use crate::playbook::vars::Vars;
 use crate::playbook::{Playbook, Step};
 use crate::step::{Passed, Shape, StepKind};
 use crate::template::{Data, Reference};
@@ -32,7 +33,7 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
     let mut names = Names::of(playbook);
     for step in playbook.written() {
         names.item = names.of_item(step);
-        let outer = names.enter(step);
+        let outer = names.enter(&step.vars);
         if let StepKind::Exec(exec) = &step.kind
             && let Some(command) = &exec.command
         {
@@ -57,16 +58,21 @@ pub(super) fn passed(playbook: &Playbook, all: &mut Diagnostics) {
         // A frame comes behind the one that it is used in, and both before their steps.
         while frames.len() <= step.frame {
             let frame = &playbook.frames[frames.len() - 1];
-            let caller = &frames[frame.caller];
+            let caller = &mut frames[frame.caller];
+            let outer = caller.enter(&frame.vars);
             let given = frame.with.iter().map(|(key, passed)| match passed {
                 Passed::Fixed(_) => (key.text.as_str(), Origin::Playbook),
                 Passed::Rendered(data) => (key.text.as_str(), caller.of_data(data)),
             });
             let names = Names::given(&frame.used, &given.collect());
+            if let Some(outer) = outer {
+                caller.vars = outer;
+            }
             frames.push(names);
         }
         let names = &mut frames[step.frame];
         names.item = names.of_item(step);
+        let outer = names.enter(&step.vars);
         if let StepKind::Exec(exec) = &step.kind
             && let Some(command) = &exec.command
             && let Some(frame) = playbook.frame(step.frame)
@@ -85,6 +91,7 @@ pub(super) fn passed(playbook: &Playbook, all: &mut Diagnostics) {
                 .help("give the used playbook what an operator or an author chose");
         }
         names.after(step);
+        names.leave(step, outer);
     }
 }
 
@@ -152,10 +159,10 @@ impl<'p> Names<'p> {
         names
     }
 
-    /// Shows the step its own variables; what was there before comes back.
-    fn enter(&mut self, step: &'p Step) -> Option<BTreeMap<&'p str, Origin>> {
-        let outer = (!step.vars.is_empty()).then(|| self.vars.clone());
-        for (key, data) in step.vars.as_slice() {
+    /// Shows a step its own variables; what was there before comes back.
+    fn enter(&mut self, vars: &'p Vars) -> Option<BTreeMap<&'p str, Origin>> {
+        let outer = (!vars.is_empty()).then(|| self.vars.clone());
+        for (key, data) in vars.as_slice() {
             let origin = self.of_data(data);
             self.vars.insert(&key.text, origin);
         }
