@@ -13,6 +13,7 @@ use crate::model::id::DeviceId;
 use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
 use crate::playbook::chosen::Selection;
+use crate::playbook::frame::Frame;
 use crate::playbook::input::take_secrets;
 use crate::playbook::vars::Known;
 use crate::playbook::{Playbook, Step};
@@ -22,7 +23,7 @@ use crate::template::{Reference, Scope, Template, TemplateError};
 use crate::text::json;
 use jiff::Timestamp;
 use price::Price;
-use scope::Early;
+use scope::{Early, Inputs, Scopes};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -185,28 +186,19 @@ fn row(
     if templates.is_empty() {
         return Ok(Vec::new());
     }
-    if !plan.secrets.is_empty() {
-        // What cannot be rendered with the values themselves should not wait for the run to fail.
-        render(
-            plan,
-            templates,
-            early,
-            scope::for_device(plan, device, None, None)?,
-        )
-        .collect::<Result<Vec<_>, _>>()?;
-        let marked = render(plan, templates, early, scope::marked(plan, device)?);
-        // A mark need not fit where the value does.
-        return Ok(marked
-            .map(|value| value.unwrap_or_else(|_| "[secret]".to_owned()))
-            .collect());
+    let scope = scope::for_device(plan, device, None, None)?;
+    // With secrets too: what cannot be rendered with the values themselves should not wait for the run to fail.
+    let values: Result<Vec<String>, _> =
+        render(plan, templates, early, Frame::inputs, scope).collect();
+    if plan.secrets.is_empty() {
+        return values;
     }
-    render(
-        plan,
-        templates,
-        early,
-        scope::for_device(plan, device, None, None)?,
-    )
-    .collect()
+    values?;
+    let marked = scope::marked(plan, device)?;
+    // A mark need not fit where the value does.
+    Ok(render(plan, templates, early, Frame::marked, marked)
+        .map(|value| value.unwrap_or_else(|_| "[secret]".to_owned()))
+        .collect())
 }
 
 /// The values of the columns, over the scope of the playbook that is run.
@@ -214,39 +206,17 @@ fn render<'a>(
     plan: &'a Plan,
     templates: &'a [&Template],
     early: &'a [Early],
+    inputs: Inputs,
     top: Scope,
 ) -> impl Iterator<Item = Result<String, TemplateError>> {
-    let mut scopes = BTreeMap::from([(0, top)]);
+    let mut scopes = Scopes::new(&plan.playbook, early, inputs, top);
     plan.columns
         .iter()
         .zip(templates)
         .map(move |(column, template)| {
             let step = &plan.playbook.steps[column.step];
-            begin(step.frame, plan, early, &mut scopes)?;
-            let scope = &scopes[&step.frame];
-            if step.vars.is_empty() {
-                return template.render(scope);
-            }
-            let known = |reference: &Reference| early[step.frame].knows(reference);
-            template.render(&Known::of(step, &known).enter(scope)?)
+            scopes.of(step).and_then(|scope| template.render(&scope))
         })
-}
-
-/// Makes the scope of a frame, and those of the frames that it stands in.
-fn begin(
-    frame: usize,
-    plan: &Plan,
-    early: &[Early],
-    scopes: &mut BTreeMap<usize, Scope>,
-) -> Result<(), TemplateError> {
-    let around: Vec<_> = plan.playbook.frames_around(frame).collect();
-    for (at, used) in around.into_iter().rev() {
-        if !scopes.contains_key(&at) {
-            let scope = scope::for_frame_early(used, &scopes[&used.caller], early[at])?;
-            scopes.insert(at, scope);
-        }
-    }
-    Ok(())
 }
 
 /// What the fingerprint covers of a device.
@@ -313,12 +283,17 @@ impl Plan {
         let one = self.devices.iter().find(|planned| planned.device.os == os);
         // Whatever has no value for that device has none here.
         let scope = one.and_then(|one| scope::for_device(self, &one.device, None, None).ok());
+        let early = Early::of(&self.playbook);
+        let scope = scope.unwrap_or_default();
+        let mut scopes = Scopes::new(&self.playbook, &early, Frame::inputs, scope);
         let steps = self.playbook.steps.iter().zip(&self.left_out);
         let (sure, rescues): (Vec<&Step>, Vec<&Step>) = steps
             .filter(|(step, left_out)| left_out.is_none() && self.playbook.is_for(step, os))
             .map(|(step, _)| step)
             .partition(|step| !self.playbook.is_rescue(step));
-        let mut price = Price::of_steps(&sure, &scope.unwrap_or_default());
+        let mut price = Price::of_steps(&sure, |step, size| {
+            scopes.of(step).and_then(|scope| size.resolve(&scope)).ok()
+        });
         price.at_least |= !rescues.is_empty();
         price
     }

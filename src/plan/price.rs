@@ -3,7 +3,7 @@
 use crate::playbook::Step;
 use crate::playbook::modifier::ForEach;
 use crate::step::{Ceiling, Cost};
-use crate::template::Scope;
+use crate::template::Field;
 use crate::text::size::Size;
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +32,11 @@ pub struct Price {
 }
 
 impl Price {
-    /// Of these steps on one device, whose sizes are resolved in `scope`.
-    pub fn of_steps(steps: &[&Step], scope: &Scope) -> Self {
+    /// Of these steps on one device, with the sizes that they give as far as `size` knows them.
+    pub fn of_steps(
+        steps: &[&Step],
+        mut size: impl FnMut(&Step, &Field<Size>) -> Option<Size>,
+    ) -> Self {
         let mut price = Self {
             sessions: 1,
             requests: SESSION,
@@ -41,12 +44,12 @@ impl Price {
             ..Self::default()
         };
         for step in steps {
-            price.add(step, scope);
+            price.add(step, &mut size);
         }
         price
     }
 
-    fn add(&mut self, step: &Step, scope: &Scope) {
+    fn add(&mut self, step: &Step, size: impl FnOnce(&Step, &Field<Size>) -> Option<Size>) {
         let arguments = step.kind.arguments();
         let Cost {
             commands,
@@ -66,7 +69,7 @@ impl Price {
             let each = match arguments.ceiling {
                 Ceiling::Bytes(bytes) => Some(bytes),
                 // A size that depends on what only the run tells is none yet.
-                Ceiling::Given(size) => size.resolve(scope).ok().map(Size::bytes),
+                Ceiling::Given(given) => size(step, given).map(Size::bytes),
                 Ceiling::Open => None,
             };
             let all = each

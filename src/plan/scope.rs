@@ -4,13 +4,16 @@ use super::Plan;
 use crate::model::command::SessionFacts;
 use crate::model::device::Device;
 use crate::model::id::RunId;
-use crate::playbook::Playbook;
 use crate::playbook::frame::Frame;
 use crate::playbook::references::is_known_before_session;
+use crate::playbook::vars::Known;
+use crate::playbook::{Playbook, Step};
 use crate::step::StepKind;
 use crate::template::{Data, Reference, Scope, TemplateError};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// The scope in which a device's steps begin. Without `facts` or `run`, what they tell is undefined.
 pub fn for_device(
@@ -63,18 +66,65 @@ pub fn for_frame(frame: &Frame, caller: &Scope) -> Result<Scope, TemplateError> 
     Ok(scope)
 }
 
-/// The same as far as it is known before the session; `early` says what that is.
-pub(super) fn for_frame_early(
-    frame: &Frame,
-    caller: &Scope,
-    early: Early,
-) -> Result<Scope, TemplateError> {
-    let mut scope = around(caller);
-    if early.inputs {
-        scope.set_json("inputs", &Value::Object(frame.inputs(caller)?));
+/// What a used playbook is given, in the scope of its caller.
+pub(super) type Inputs = fn(&Frame, &Scope) -> Result<Map<String, Value>, TemplateError>;
+
+/// What the steps of one device see, as far as it is known before its session.
+pub(super) struct Scopes<'p> {
+    playbook: &'p Playbook,
+    early: &'p [Early],
+    inputs: Inputs,
+    frames: BTreeMap<usize, Scope>,
+}
+
+impl<'p> Scopes<'p> {
+    pub(super) fn new(
+        playbook: &'p Playbook,
+        early: &'p [Early],
+        inputs: Inputs,
+        top: Scope,
+    ) -> Self {
+        Self {
+            playbook,
+            early,
+            inputs,
+            frames: BTreeMap::from([(0, top)]),
+        }
     }
-    derive(&mut scope, &frame.used, |_| early.vars)?;
-    Ok(scope)
+
+    /// What a step sees.
+    pub(super) fn of(&mut self, step: &Step) -> Result<Cow<'_, Scope>, TemplateError> {
+        self.begin(step.frame)?;
+        let scope = &self.frames[&step.frame];
+        if step.vars.is_empty() {
+            return Ok(Cow::Borrowed(scope));
+        }
+        let known = |reference: &Reference| self.early[step.frame].knows(reference);
+        Known::of(step, &known).enter(scope).map(Cow::Owned)
+    }
+
+    /// Makes the scope of a frame, and those of the frames that it stands in.
+    fn begin(&mut self, frame: usize) -> Result<(), TemplateError> {
+        let around: Vec<_> = self.playbook.frames_around(frame).collect();
+        for (at, used) in around.into_iter().rev() {
+            if !self.frames.contains_key(&at) {
+                let scope = self.early(at, used)?;
+                self.frames.insert(at, scope);
+            }
+        }
+        Ok(())
+    }
+
+    fn early(&self, at: usize, frame: &Frame) -> Result<Scope, TemplateError> {
+        let (early, caller) = (self.early[at], &self.frames[&frame.caller]);
+        let mut scope = around(caller);
+        if early.inputs {
+            let inputs = (self.inputs)(frame, caller)?;
+            scope.set_json("inputs", &Value::Object(inputs));
+        }
+        derive(&mut scope, &frame.used, |_| early.vars)?;
+        Ok(scope)
+    }
 }
 
 /// What every scope has.

@@ -3,7 +3,7 @@
 //! The steps of all playbooks stand in one list; each says in which frame it stands. Frame 0 is the playbook
 //! that is run.
 
-use super::input::{self, Given};
+use super::input::{self, Given, Input};
 use super::vars::Vars;
 use super::{Block, Place, Playbook, Step};
 use crate::model::device::Os;
@@ -50,6 +50,23 @@ impl Frame {
 
     /// Its inputs with what they are given in a caller's scope.
     pub fn inputs(&self, caller: &Scope) -> Result<Map<String, Value>, TemplateError> {
+        self.given(&self.used.inputs, caller)
+    }
+
+    /// The same where marks stand in the places of secrets: they need not match what a secret has to.
+    pub fn marked(&self, caller: &Scope) -> Result<Map<String, Value>, TemplateError> {
+        let mut declared = self.used.inputs.clone();
+        for input in declared.iter_mut().filter(|input| input.secret) {
+            input.pattern = None;
+        }
+        self.given(&declared, caller)
+    }
+
+    fn given(
+        &self,
+        declared: &[Input],
+        caller: &Scope,
+    ) -> Result<Map<String, Value>, TemplateError> {
         let caller = self.vars.enter(caller)?;
         let given = self.with.iter().map(|(key, passed)| {
             let given = match passed {
@@ -58,7 +75,7 @@ impl Frame {
             };
             Ok((key.text.clone(), given))
         });
-        input::resolve(&self.used.inputs, &given.collect::<Result<_, _>>()?).map_err(|errors| {
+        input::resolve(declared, &given.collect::<Result<_, _>>()?).map_err(|errors| {
             let error = &errors[0];
             let at = self.with.iter().find(|(key, _)| key.text == error.name());
             let span = at.map_or(self.span, |(key, _)| key.span);
