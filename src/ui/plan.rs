@@ -40,13 +40,22 @@ pub fn draw(plan: &Plan, width: usize) -> String {
         .iter()
         .position(|step| playbook.is_last(step));
     for (index, step) in playbook.steps.iter().enumerate() {
+        let (ended, begun) = uses(playbook, index);
+        if let Some(ended) = ended {
+            let id = Escaped(ended.id.as_str());
+            put!(out, "       {DIM}end of {id}{DIM:#}");
+        }
         if last == Some(index) {
             put!(
                 out,
                 "\n{STRONG}always{STRONG:#}  {DIM}last, whatever came of the others, also after Ctrl-C{DIM:#}"
             );
         }
-        uses(playbook, index, width, &mut out);
+        for frame in begun {
+            let text = format!("{}: {}", frame.id, frame.used.source.name);
+            let text = fit(&Escaped(&text).to_string(), width.saturating_sub(11));
+            put!(out, "       use {text}");
+        }
         line(plan, index, step, width, &mut out);
     }
     price(plan, &mut out);
@@ -109,8 +118,8 @@ fn many(plan: &Plan, width: usize, out: &mut String) {
     }
 }
 
-/// Where the steps of a used playbook begin, and where they have ended.
-fn uses(playbook: &Playbook, index: usize, width: usize, out: &mut String) {
+/// The used playbook whose steps have ended before a step, the outermost, and those that begin with it.
+fn uses(playbook: &Playbook, index: usize) -> (Option<&Frame>, Vec<&Frame>) {
     let around = |frame| -> Vec<(usize, &Frame)> {
         let mut around: Vec<_> = playbook.frames_around(frame).collect();
         around.reverse();
@@ -122,18 +131,9 @@ fn uses(playbook: &Playbook, index: usize, width: usize, out: &mut String) {
     let (before, now) = (around(before), around(playbook.steps[index].frame));
     let same = before.iter().zip(&now).take_while(|(a, b)| a.0 == b.0);
     let same = same.count();
-    if let Some((_, ended)) = before.get(same) {
-        put!(
-            out,
-            "       {DIM}end of {}{DIM:#}",
-            Escaped(ended.id.as_str())
-        );
-    }
-    for (_, frame) in &now[same..] {
-        let text = format!("{}: {}", frame.id, frame.used.source.name);
-        let text = fit(&Escaped(&text).to_string(), width.saturating_sub(11));
-        put!(out, "       use {text}");
-    }
+    let ended = before.get(same).map(|(_, frame)| *frame);
+    let begun = now[same..].iter().map(|(_, frame)| *frame);
+    (ended, begun.collect())
 }
 
 /// A step, and below it its arguments: rendered where all devices agree, else as written.
