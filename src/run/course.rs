@@ -31,6 +31,8 @@ struct Track<'p> {
     open: Option<bool>,
     /// Why none of its steps runs, if that is not because its condition does not hold.
     shut: Option<Cause>,
+    /// A stop of the run kept some of its steps from running.
+    is_cut: bool,
     /// The step that failed in the place of a used playbook which could not be begun.
     blamed: Option<&'p StepId>,
     /// The failure after which no further step of its main part runs.
@@ -306,6 +308,13 @@ impl<'p> Course<'p> {
         }
     }
 
+    /// Takes note that a step is passed over, because the run is stopped.
+    pub(super) fn passed_over(&mut self, step: &Step) {
+        for place in self.playbook.chain(step.place) {
+            self.track(place.block).is_cut = true;
+        }
+    }
+
     fn failed(&mut self, place: Place, step: &'p Step) {
         let on_error = self.on_error_at(step, Some(place));
         if on_error == OnError::Ignore {
@@ -334,6 +343,7 @@ impl<'p> Course<'p> {
         let status = if failed.peek().is_none() {
             match (track.open, track.blamed) {
                 (_, Some(_)) => "failed",
+                (Some(true), None) if track.is_cut => "failed",
                 (Some(true), None) => "done",
                 (_, None) => "skipped",
             }

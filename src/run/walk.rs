@@ -65,6 +65,7 @@ impl Visit {
             if early.is_some() && !course.tidies(step) {
                 // It has no outcome; what refers to it finds nothing.
                 let cause = Cause::Interrupted;
+                course.passed_over(step);
                 StepEnd::skipped(step, cause).publish(step, frames.of(step.frame));
                 continue;
             }

@@ -11,8 +11,8 @@
 //!
 //! `when`, `os` and `tags` are those of all its steps. `on_error` says what a failure among them, after what
 //! they say themselves, means for the rest: with `continue` the steps after this one run. `register` keeps
-//! its `outputs` by their names, and `status`, which is `done`, `failed`, `unknown` or `skipped`. An output
-//! that has no value is null.
+//! its `outputs` by their names, and `status`, which is `done`, `failed`, `unknown` or `skipped`; one that was
+//! begun when the run was stopped has `failed`. An output that has no value is null.
 //!
 //! A step of it has the id of this one before its own: `sweep.processes`. Without a `name`, this one is called
 //! as the file is. Playbooks can use others that use

@@ -2,6 +2,8 @@
 
 use crate::rig::{Ended, Rig, playbook, windows};
 use sortie::model::event::EventKind;
+use std::time::Duration;
+use tokio::time::sleep;
 
 async fn with(steps: &str, files: &[(&'static str, &str)]) -> Ended {
     let ended = run(steps, files).await;
@@ -114,6 +116,26 @@ async fn what_is_not_begun_does_not_run() {
         assert_eq!(ended.ran().last(), Some(&format!("echo {next}")), "{how}");
         assert_eq!(ended.end().0, state, "{how}");
     }
+}
+
+/// What a first signal cut short is not done, whatever came of the steps that ran.
+#[tokio::test(start_paused = true)]
+async fn a_used_playbook_that_is_cut_short_is_not_done() {
+    let steps = "  - id: u\n    use: u.yaml\n    register: u\n\
+        \x20 - id: v\n    use: u.yaml\n    register: v\n\
+        always:\n  - id: tidy\n    exec: 'echo {{ u.status }} {{ v.status }}'\n";
+    let used = "sortie: 1\nname: used\npermissions: [exec]\nsteps:\n\
+        \x20 - id: slow\n    exec: {command: 'timeout.exe /t 20', output: none}\n\
+        \x20 - id: next\n    exec: 'echo next'\n";
+    let mut rig = Rig::new(playbook(steps), windows(1));
+    rig.files = [("u.yaml", used.to_owned())].into();
+    let running = rig.begin().await;
+    sleep(Duration::from_secs(6)).await;
+    running.cancel.drain();
+    let ended = running.end().await;
+    ended.sound();
+    assert_eq!(told(&ended), ["u.slow done", "tidy done"]);
+    assert_eq!(ended.ran().last(), Some(&"echo failed skipped".to_owned()));
 }
 
 /// Proofs, variables and `no_log` mean in a used playbook, and around it, what they mean elsewhere.
