@@ -349,7 +349,11 @@ pub(super) fn of_step(step: &Step) -> Vec<&Reference> {
         .as_slice()
         .iter()
         .flat_map(|(_, data)| data.references());
-    let mut all: Vec<&Reference> = of_action(step).into_iter().chain(vars).collect();
+    let own = |root: &str| root == "result" || Some(root) == step.register.as_deref();
+    let until = step.retry.until.iter().flat_map(Expr::references);
+    let until = until.filter(|reference| !own(reference.root()));
+    let all = of_action(step).into_iter().chain(vars).chain(until);
+    let mut all: Vec<&Reference> = all.collect();
     all.retain(|reference| step.vars.get(reference).is_none());
     all
 }
