@@ -33,7 +33,9 @@ pub(super) fn check(playbook: &Playbook, all: &mut Diagnostics) {
         }
     }
     for block in &playbook.blocks {
-        walk.within(&block.vars, |walk| {
+        walk.within(&block.vars, |_| {});
+        // With those of the blocks around it.
+        walk.within(&block.when_vars, |walk| {
             walk.intact(block.when.iter().flat_map(Expr::references));
         });
     }
