@@ -33,7 +33,7 @@ pub struct Books {
     pub unknown_executables: BTreeMap<String, u64>,
     /// What went wrong on purpose, by the key that a scenario has for it.
     pub faults: BTreeMap<String, u64>,
-    /// Sessions that vanished because a fault took them.
+    /// Vanished because a fault took them, or went with their device.
     pub sessions_lost: u64,
     /// Requests to the content host that carried a credential.
     pub credentials_leaked: u64,
@@ -93,7 +93,10 @@ impl Books {
         self.sessions_open -= 1;
     }
 
-    pub(super) fn lost(&mut self) {
+    pub(super) fn lost(&mut self, opened_by: Opener) {
+        if opened_by == Opener::Console {
+            return;
+        }
         self.sessions_lost += 1;
         self.sessions_open -= 1;
     }

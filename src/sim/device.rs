@@ -180,14 +180,12 @@ impl SimDevice {
 
     /// How long its sensor takes to answer, asked `now` (since the world began); none if it never will.
     pub(super) fn check_in_delay(&self, usual: Duration, now: Duration) -> Option<Duration> {
-        let delay = match self.contact {
-            Contact::Usual => usual,
-            Contact::After(delay) => delay,
-            Contact::Away { back, .. } => back.saturating_sub(now) + usual,
-            Contact::Offline(_) => return None,
-        };
-        let in_time = self.silent_from().is_none_or(|end| now + delay < end);
-        in_time.then_some(delay)
+        match self.contact {
+            Contact::Usual => Some(usual),
+            Contact::After(delay) => Some(delay),
+            Contact::Away { back, .. } => Some(back.saturating_sub(now) + usual),
+            Contact::Offline(_) => None,
+        }
     }
 
     pub(super) fn sensor_states(&self) -> Vec<&'static str> {

@@ -1,7 +1,8 @@
 //! The built-in simulator: an organisation with devices and Live Response, written from the API's contract.
 //!
 //! One [`world::World`], three doors: HTTP in memory ([`doors`]), HTTP over TCP ([`server`]), and the
-//! engine's own ports ([`port`]); [`fault`] stands before each of them. It knows nothing of our client, or a wrong mapping would agree with itself.
+//! engine's own ports ([`port`]); [`fault`] stands before each of them, and [`scenario`] reads the file that
+//! describes it all. It knows nothing of our client, or a wrong mapping would agree with itself.
 
 pub mod actions;
 pub mod books;

@@ -93,7 +93,6 @@ impl Organisation {
         if known.live_response == LiveResponse::Off {
             return Err(Refusal::LiveResponseOff(device));
         }
-        let silent_from = known.silent_from();
         let check_in = known.check_in_delay(self.settings.check_in, self.elapsed(now));
         let mut open = self.sessions.values().filter(|s| s.is_open());
         if let Some(session) = open.clone().find(|s| s.device == device) {
@@ -109,7 +108,7 @@ impl Organisation {
         let mut session = Session::new(self.last_session, device, now, check_in);
         session.opener = opener;
         session.timeouts = timeouts;
-        session.silent_from = silent_from.map(|end| self.origin + end);
+        session.silent_from = known.silent_from().map(|end| self.origin + end);
         let session = self.sessions.entry(self.last_session).or_insert(session);
         self.books.opened(opener);
         let shown = Shown {
@@ -204,6 +203,13 @@ impl Organisation {
         }
     }
 
+    /// Takes a session away that nobody closed; what runs goes on.
+    pub(super) fn lose(&mut self, number: u64) {
+        if let Some(session) = self.sessions.remove(&number).filter(Session::is_open) {
+            self.books.lost(session.opener);
+        }
+    }
+
     /// Asks an action of devices; those that are not known are passed over in silence.
     pub(super) fn act(&mut self, devices: &[u64], action: &Action, now: Instant) {
         let elapsed = self.elapsed(now);
@@ -216,6 +222,11 @@ impl Organisation {
             } else if device.gone.is_some() {
                 self.devices.remove(id);
                 self.books.changes.push(action.done(*id, elapsed));
+                let of_it = self.sessions.values().filter(|s| s.device == *id);
+                let numbers: Vec<u64> = of_it.map(|session| session.number).collect();
+                for number in numbers {
+                    self.lose(number);
+                }
             }
         }
     }
@@ -237,6 +248,8 @@ impl Organisation {
             return;
         };
         if let Some(device) = self.devices.get_mut(&session.device) {
+            // Its sensor may have been removed since the session was opened.
+            session.silent_from = device.silent_from().map(|end| self.origin + end);
             let mut ground = Ground {
                 device,
                 books: &mut self.books,

@@ -474,7 +474,8 @@ mod tests {
             .to_str()
             .expect("text")
             .to_owned();
-        assert!(location.starts_with(&format!("http://{}/signed/", server.content_addr)));
+        let host = other_name(server.content_addr).await;
+        assert!(location.starts_with(&format!("http://{host}/signed/")));
         let fetched = client.get(&location).send().await.expect("an answer");
         assert_eq!(fetched.content_length(), Some(LARGE));
         let bytes = fetched.bytes().await.expect("a body");

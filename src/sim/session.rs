@@ -169,7 +169,7 @@ impl Session {
 
     fn wait_for_check_in(&mut self, now: Instant, books: &mut Books) {
         let limit = self.opened + self.timeouts.check_in;
-        match self.check_in {
+        match self.checks_in() {
             Some(at) if at < limit => {
                 if at <= now {
                     self.status = Status::Active;
@@ -182,6 +182,12 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// When its sensor will have checked in; none if it never does, or is silent by then.
+    fn checks_in(&self) -> Option<Instant> {
+        let is_heard = |at: &Instant| self.silent_from.is_none_or(|end| *at < end);
+        self.check_in.filter(is_heard)
     }
 
     fn expiry(&self) -> Instant {
@@ -277,7 +283,7 @@ impl Session {
         match self.status {
             Status::Pending => {
                 let limit = self.opened + self.timeouts.check_in;
-                Some(self.check_in.map_or(limit, |at| at.min(limit)))
+                Some(self.checks_in().map_or(limit, |at| at.min(limit)))
             }
             Status::Active => {
                 let expiry = self.expiry();

@@ -239,10 +239,8 @@ impl World {
     /// The session is gone as if it had never been; what runs goes on.
     pub(super) fn lose(&self, id: &str) {
         let mut org = self.lock();
-        if let Ok(number) = org.known(id, Instant::now())
-            && org.sessions.remove(&number).is_some_and(|s| s.is_open())
-        {
-            org.books.lost();
+        if let Ok(number) = org.known(id, Instant::now()) {
+            org.lose(number);
         }
     }
 

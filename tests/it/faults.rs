@@ -203,3 +203,74 @@ async fn odd_answers_are_odd_as_they_are_told_to_be() {
     assert_eq!(device["id"], "7");
     assert!(device["a_later_version"].is_object());
 }
+
+#[tokio::test(start_paused = true)]
+async fn every_route_of_the_books_can_be_struck_by_its_name() {
+    let of_org = [
+        (Method::Get, "liveresponse/sessions"),
+        (Method::Get, "liveresponse/sessions/{id}"),
+        (Method::Get, "liveresponse/sessions/{id}/keepalive"),
+        (Method::Get, "liveresponse/sessions/{id}/commands"),
+        (Method::Get, "liveresponse/sessions/{id}/commands/{n}"),
+        (Method::Get, "liveresponse/sessions/{id}/files"),
+        (Method::Get, "liveresponse/sessions/{id}/files/{file}"),
+        (
+            Method::Get,
+            "liveresponse/sessions/{id}/files/{file}/content",
+        ),
+        (Method::Post, "devices/_search"),
+        (Method::Post, "devices/_scroll"),
+        (Method::Post, "devices/_facet"),
+        (Method::Get, "devices/_search/download"),
+        (Method::Get, "devices/{id}"),
+        (Method::Post, "device_actions"),
+    ];
+    let of_csp = [
+        (Method::Post, "csp/auth/token"),
+        (Method::Post, "csp/auth/api-tokens/authorize"),
+    ];
+    for (method, route) in of_org.into_iter().chain(of_csp) {
+        let fault = world(&format!("{{route: '{route}', status: 503}}"));
+        for (world, expected) in [(world(""), None), (fault, Some(503))] {
+            let path = route.replace(['{', '}'], "");
+            let mut asked = request(&world, method, &path, None);
+            if let Some(rest) = route.strip_prefix("csp/auth/") {
+                asked.path = format!("/csp/gateway/am/api/auth/{rest}");
+            }
+            let heard = exchange(&world, &asked).heard().expect("an answer").status;
+            assert_eq!(heard == 503, expected.is_some(), "{route}: {heard}");
+            let counted: Vec<String> = world.books().requests.into_keys().collect();
+            assert_eq!(counted, [format!("{} {route}", method.as_str())]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_hides_no_unknown_route() {
+    let world = world("{status: 503}");
+    let asked = request(&world, Method::Get, "alerts", None);
+    let heard = exchange(&world, &asked).heard().expect("an answer");
+    let books = world.books();
+    assert_eq!((heard.status, books.requests.len()), (503, 0));
+    assert_eq!(
+        books.unknown_routes.into_keys().collect::<Vec<_>>(),
+        [format!("GET {}", asked.path)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_asked_of_one_device_can_go_wrong_for_that_one() {
+    let world = world("{device: WS-1, route: device_actions, status: 500}");
+    for (devices, status) in [
+        (json!([7]), 500),
+        (json!(["7"]), 500),
+        (json!([7, 8]), 204),
+        (json!([8]), 204),
+    ] {
+        let body =
+            json!({"action_type": "QUARANTINE", "device_id": devices, "options": {"toggle": "ON"}});
+        let asked = request(&world, Method::Post, "device_actions", Some(&body));
+        let heard = exchange(&world, &asked).heard().expect("an answer");
+        assert_eq!(heard.status, status, "{body}");
+    }
+}

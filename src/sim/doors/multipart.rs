@@ -31,9 +31,14 @@ pub(super) fn file(content_type: &str, body: &[u8]) -> Option<Part> {
     None
 }
 
-/// `key=value` or `key="value"` among parts that are separated by semicolons.
+/// `key=value` or `key="value"` among parts that are separated by semicolons, which quotes may hold too.
 fn parameter(header: &str, key: &str) -> Option<String> {
-    header.split(';').skip(1).find_map(|part| {
+    let mut quoted = false;
+    let parts = header.split(move |c| {
+        quoted ^= c == '"';
+        c == ';' && !quoted
+    });
+    parts.skip(1).find_map(|part| {
         let (name, value) = part.trim().split_once('=')?;
         let is_it = name.eq_ignore_ascii_case(key);
         is_it.then(|| value.trim().trim_matches('"').to_owned())
@@ -65,6 +70,11 @@ mod tests {
             content-disposition: form-data; name=file\r\n\r\n\r\n--b--\r\n";
         let part = file("multipart/form-data; boundary=\"b\"", two).expect("is there");
         assert_eq!((part.name.as_str(), part.bytes.len()), ("file", 0));
+
+        let named = b"--b\r\nContent-Disposition: form-data; filename=\"a;name=x;b.txt\"; \
+            name=\"file\"\r\n\r\n\r\n--b--\r\n";
+        let part = file("multipart/form-data; boundary=b", named).expect("is there");
+        assert_eq!(part.name, "a;name=x;b.txt");
 
         for (form, body) in [
             (form, &b"hello"[..]),

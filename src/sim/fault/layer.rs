@@ -97,8 +97,11 @@ fn carry_out(
     answer: impl FnOnce(&World, &Request) -> Reply,
 ) -> Exchange {
     let unexecuted = || {
-        let route = event.route.map_or("", Route::word);
-        world.note(|books| books.request(&format!("{} {route}", request.method.as_str())));
+        let method = request.method.as_str();
+        world.note(|books| match event.route {
+            Some(route) => books.request(&format!("{method} {}", route.word())),
+            None => books.unknown_route(&format!("{method} {}", request.path)),
+        });
     };
     match &fault.what {
         What::Late => Exchange::whole(answer(world, request)),
@@ -260,19 +263,23 @@ impl Event {
         } else if let ["appservices", "v6", "orgs", _, rest @ ..] = parts.as_slice() {
             match rest {
                 ["liveresponse", "sessions"] => {
-                    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-                    let id = &body["device_id"];
-                    let id = id.as_u64().or_else(|| id.as_str()?.parse().ok());
-                    event.device = id.and_then(|id| world.named(id));
+                    event.device = named(world, &body(request)["device_id"]);
+                }
+                ["device_actions"] => {
+                    // Several have no device in common that a rule could be about.
+                    if let [id] = body(request)["device_id"]
+                        .as_array()
+                        .map_or(&[][..], Vec::as_slice)
+                    {
+                        event.device = named(world, id);
+                    }
                 }
                 ["liveresponse", "sessions", session, more @ ..] => {
                     event.session = Some((*session).to_owned());
                     event.command = match (more, request.method) {
                         _ if !world.judge().asks_for_commands() => None,
                         (["commands"], Method::Post) => {
-                            let body: Value =
-                                serde_json::from_slice(&request.body).unwrap_or_default();
-                            body["name"].as_str().map(str::to_owned)
+                            body(request)["name"].as_str().map(str::to_owned)
                         }
                         (["commands", number], _) => number
                             .parse()
@@ -322,4 +329,14 @@ impl Event {
         }
         self
     }
+}
+
+fn body(request: &Request) -> Value {
+    serde_json::from_slice(&request.body).unwrap_or_default()
+}
+
+/// The device of that number, which may be text.
+fn named(world: &World, id: &Value) -> Option<(u64, String)> {
+    let id = id.as_u64().or_else(|| id.as_str()?.trim().parse().ok())?;
+    world.named(id)
 }

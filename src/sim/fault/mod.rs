@@ -78,7 +78,8 @@ pub(super) enum Per {
 
 #[derive(Debug, Clone)]
 pub(super) struct Fault {
-    /// Before anything else.
+    /// How long nothing is answered. Over HTTP the request is carried out at once and its answer waits; at
+    /// the port the call itself does.
     pub(super) delay: Duration,
     pub(super) what: What,
 }

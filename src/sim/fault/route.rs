@@ -17,8 +17,11 @@ pub(in crate::sim) enum Route {
     DeviceSearch,
     DeviceScroll,
     DeviceFacet,
+    DeviceTable,
     Device,
     DeviceActions,
+    AppToken,
+    ApiToken,
     /// Signed content, on a host of its own.
     Signed,
 }
@@ -39,8 +42,11 @@ impl Route {
         ("devices/_search", Self::DeviceSearch),
         ("devices/_scroll", Self::DeviceScroll),
         ("devices/_facet", Self::DeviceFacet),
+        ("devices/_search/download", Self::DeviceTable),
         ("devices/{id}", Self::Device),
         ("device_actions", Self::DeviceActions),
+        ("csp/auth/token", Self::AppToken),
+        ("csp/auth/api-tokens/authorize", Self::ApiToken),
         ("content host", Self::Signed),
     ];
 
@@ -52,11 +58,48 @@ impl Route {
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         match parts.as_slice() {
             ["appservices", "v6", "orgs", _, rest @ ..] => Self::of(rest),
+            ["csp", "gateway", "am", "api", "auth", rest @ ..] => {
+                Self::of(&[&["csp", "auth"], rest].concat())
+            }
             _ => None,
         }
     }
 
-    /// The route of what follows the organisation in a path. Words come before what may stand for anything.
+    /// Is a request for it about one session?
+    pub(in crate::sim) fn is_of_a_session(self) -> bool {
+        match self {
+            Self::Session
+            | Self::KeepAlive
+            | Self::Commands
+            | Self::Command
+            | Self::Files
+            | Self::File
+            | Self::Content
+            | Self::Signed => true,
+            Self::Sessions
+            | Self::DeviceSearch
+            | Self::DeviceScroll
+            | Self::DeviceFacet
+            | Self::DeviceTable
+            | Self::Device
+            | Self::DeviceActions
+            | Self::AppToken
+            | Self::ApiToken => false,
+        }
+    }
+
+    /// May a request for it be about one device?
+    pub(in crate::sim) fn is_of_a_device(self) -> bool {
+        self.is_of_a_session()
+            || [Self::Sessions, Self::Device, Self::DeviceActions].contains(&self)
+    }
+
+    /// Is a request for it about a command?
+    pub(in crate::sim) fn is_of_a_command(self) -> bool {
+        [Self::Commands, Self::Command].contains(&self)
+    }
+
+    /// The route of what follows the organisation in a path, and stands in its name. Words come before what may stand for anything.
     fn of(path: &[&str]) -> Option<Self> {
         let fits = |pattern: &str| {
             let parts: Vec<&str> = pattern.split('/').collect();

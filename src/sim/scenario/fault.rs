@@ -401,4 +401,22 @@ fn fits(fields: &mut Fields<'_, '_>, what: &What, about: &About) {
             fields.diagnostics().error(Code::BadValue, span, message);
         }
     }
+    let all_lack = |has: fn(Route) -> bool| {
+        !about.routes.is_empty() && !about.routes.iter().any(|route| has(*route))
+    };
+    let lost = matches!(what, What::Lose) && all_lack(Route::is_of_a_session);
+    let device = !about.devices.is_empty() && all_lack(Route::is_of_a_device);
+    let command =
+        !about.commands.is_empty() && what.only_at().is_none() && all_lack(Route::is_of_a_command);
+    for (key, is_wrong, missing) in [
+        ("session", lost, "one session"),
+        ("device", device, "one device"),
+        ("command", command, "a command"),
+    ] {
+        if is_wrong {
+            let span = fields.key_span(key);
+            let message = format!("no request for this `route` is about {missing}");
+            fields.diagnostics().error(Code::BadValue, span, message);
+        }
+    }
 }

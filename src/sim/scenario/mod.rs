@@ -9,12 +9,14 @@
 //!     files: [{path: 'C:\Users\Public\README.txt', text: pay}]
 //! ```
 //!
-//! What goes wrong there is in the same file, under `faults`; keys of which nothing would come are refused.
+//! What goes wrong there is in the same file, under `faults`, and what is not as usual of the service itself
+//! under `organisation`; keys of which nothing would come are refused.
 
 mod device;
 mod executable;
 mod fault;
 mod items;
+mod organisation;
 pub mod schema;
 mod visit;
 
@@ -28,6 +30,7 @@ use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::text::source::Source;
 use crate::text::yaml::{self, Node};
 use device::DeviceSpec;
+use organisation::OrganisationItem;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -41,6 +44,7 @@ const MOST: usize = 100_000;
 #[derive(Debug, Clone)]
 pub struct Scenario {
     devices: Vec<SimDevice>,
+    organisation: OrganisationItem,
     faults: Faults,
 }
 
@@ -77,7 +81,7 @@ impl Scenario {
         &self.faults
     }
 
-    /// Refuses what goes wrong in HTTP only, where there is none.
+    /// Refuses what shows in HTTP only, where there is none.
     pub fn refuse_http(&self, all: &mut Diagnostics) {
         for (place, word) in self.faults.only_over_http() {
             let message = format!("`{word}` goes wrong in HTTP, and here there is none");
@@ -86,11 +90,17 @@ impl Scenario {
                  `hang` and `delay` happen",
             );
         }
+        for (place, key) in &self.organisation.only_over_http {
+            let message = format!("`{key}` shows in HTTP, and here there is none");
+            all.error(Code::BadValue, *place, message)
+                .help("a run over HTTP has it: sortie run PLAYBOOK --simulate SCENARIO");
+        }
     }
 
     /// The organisation at its beginning.
     pub fn world(&self) -> World {
-        World::new(self.devices()).with_faults(self.faults.clone())
+        let settings = self.organisation.settings.clone();
+        World::with(self.devices(), settings).with_faults(self.faults.clone())
     }
 }
 
@@ -101,6 +111,7 @@ impl FromNode for Scenario {
             ("fleet", "the list is called `devices`"),
         ]);
         let seed = fields.or("seed", SEED);
+        let organisation = fields.or("organisation", OrganisationItem::default());
         let executables: Vec<Row> = fields.or("executables", Vec::new());
         let faults: Vec<Rule> = fields.or("faults", Vec::new());
         let devices: Option<Vec<DeviceSpec>> = fields.required("devices");
@@ -117,6 +128,7 @@ impl FromNode for Scenario {
         let devices = build(&specs, seed, &executables.into(), all);
         Some(Self {
             devices,
+            organisation,
             faults: Faults::new(seed, faults),
         })
     }
@@ -240,6 +252,31 @@ mod tests {
         );
         let again: Vec<String> = devices(text).into_iter().map(|d| d.name).collect();
         assert_eq!(again, made.into_iter().map(|d| d.name).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_service_has_the_ways_that_are_said_of_it() {
+        use crate::sim::manners::{ContentFrom, Letters, Manners, Percent, RegistryNames, Sign};
+        let text = "devices: [{count: 1}]\norganisation: {max_sessions: 2, max_commands: 9, \
+            command_status: lower, registry_names: documented, dump_percent: zero, \
+            result_codes: signed, content: here}";
+        let loaded = Scenario::load("s.yaml", text.as_bytes());
+        let scenario = loaded.scenario.expect("it is sound");
+        let settings = &scenario.organisation.settings;
+        assert_eq!((settings.max_sessions, settings.max_commands), (2, 9));
+        let expected = Manners {
+            status: Letters::Lower,
+            registry: RegistryNames::Documented,
+            percent: Percent::StaysZero,
+            codes: Sign::Signed,
+            content: ContentFrom::Here,
+        };
+        assert_eq!(settings.manners, expected);
+        assert_eq!(scenario.world().manners(), expected);
+
+        let mut refused = Diagnostics::new();
+        scenario.refuse_http(&mut refused);
+        assert_eq!(refused.into_vec().len(), 5, "the limits hold there too");
     }
 
     #[test]

@@ -6,7 +6,9 @@ use super::super::endpoint::programs::{Does, Encoding};
 use super::super::fault::route::Route;
 use super::super::fault::{Oddity, Page, Per};
 use super::super::fleet::image::Magic;
+use super::super::manners::{ContentFrom, Letters, Percent, RegistryNames, Sign};
 use super::fault::{Lot, Named};
+use super::organisation::Limit;
 use crate::model::device::Os;
 use crate::playbook::schema;
 use crate::template::{Bounded, Word, short_form};
@@ -29,12 +31,37 @@ pub fn schema() -> Value {
 struct Document {
     /// What makes the devices what they are, and the faults fall as they do; 7 if nothing is said.
     seed: Option<u64>,
+    /// What is not as usual of the service itself.
+    organisation: Option<Organisation>,
     /// The devices, in groups or one by one.
     devices: Vec<Device>,
     /// Programs that the devices know besides the usual ones, or instead of them.
     executables: Option<Vec<Executable>>,
     /// What goes wrong; of several that strike the same request, the first does.
     faults: Option<Vec<Fault>>,
+}
+
+/// How roomy the organisation is, and which of its ways the service has.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "only their schema is wanted")]
+struct Organisation {
+    /// How many sessions there may be at once; 100 if nothing is said.
+    max_sessions: Option<Limit>,
+    /// How many commands a session may have; 250 if nothing is said.
+    max_commands: Option<Limit>,
+    /// How the status of a command is written; upper if nothing is said.
+    command_status: Option<Word<Letters>>,
+    /// What the members of registry values are called: as observed, `registry_name` and types with `pb`, if
+    /// nothing is said, or as documented, `value_name` and types without.
+    registry_names: Option<Word<RegistryNames>>,
+    /// Whether a memory dump counts how far it is, or says zero throughout.
+    dump_percent: Option<Word<Percent>>,
+    /// How result codes are written; unsigned if nothing is said.
+    result_codes: Option<Word<Sign>>,
+    /// Where the bytes of a file come from: elsewhere, by a redirect to another host, if nothing is said, or
+    /// here, in the answer itself.
+    content: Option<Word<ContentFrom>>,
 }
 
 /// A device by its name, or a number of them.

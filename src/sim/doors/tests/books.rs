@@ -82,3 +82,21 @@ async fn what_was_only_asked_for_is_not_in_them() {
     let written: Vec<_> = changes.iter().map(|c| (c.device, c.command)).collect();
     assert_eq!(written, [(1, "create process")]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_of_the_console_can_be_lost_and_is_nobodys_loss() {
+    use crate::sim::console::{Comes, Leaves, Visit};
+    let mut device = windows(1);
+    device.visits.push(Visit {
+        comes: Comes::After(Duration::ZERO),
+        stays: SECOND * 60,
+        commands: 0,
+        leaves: Leaves::SessionOpen,
+    });
+    let world = World::new(vec![device]);
+    active(&world, &json!({"device_id": 1})).await;
+    world.lose("1:1");
+    let books = world.books();
+    assert_eq!((books.sessions_open, books.sessions_lost), (0, 0));
+    assert_eq!(get(&world, "liveresponse/sessions/1:1").0, 404);
+}

@@ -199,3 +199,45 @@ async fn devices_are_counted_by_what_they_share() {
         "{text}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_uninstalled_sensor_does_nothing_more_in_its_session() {
+    let world = World::new(vec![windows(1), windows(2).check_in(SECOND * 70)]);
+    let session = active(&world, &json!({"device_id": 1})).await;
+    post(&world, "liveresponse/sessions", &json!({"device_id": 2}));
+    let gone = json!({"action_type": "UNINSTALL_SENSOR", "device_id": [1, 2]});
+    assert_eq!(ask(&world, &gone), 204);
+    advance(SECOND * 61).await;
+    let folder = json!({"name": "create directory", "path": "C:\\t\\late"});
+    let command = send(&world, &session, &folder);
+    advance(SECOND * 10).await;
+    assert_eq!(get(&world, &command).1["status"], "PENDING");
+    let (_, other) = get(&world, "liveresponse/sessions/2:2");
+    assert_eq!(other["status"], "PENDING", "it never checks in");
+    assert_eq!(
+        done(&world, 1),
+        [("UNINSTALL_SENSOR".into(), String::new())]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_device_takes_its_session_along() {
+    let world = World::new(vec![windows(1)]);
+    let session = active(&world, &json!({"device_id": 1})).await;
+    for action in ["UNINSTALL_SENSOR", "DELETE_SENSOR"] {
+        let body = json!({"action_type": action, "device_id": [1]});
+        assert_eq!(ask(&world, &body), 204);
+        advance(SECOND * 61).await;
+    }
+    assert_eq!(get(&world, &session).0, 404);
+    assert_eq!(get(&world, "liveresponse/sessions").1, json!([]));
+    let books = world.books();
+    assert_eq!(
+        (
+            books.sessions_open,
+            books.sessions_lost,
+            books.sessions_leaked
+        ),
+        (0, 1, 0)
+    );
+}
