@@ -86,7 +86,7 @@ pub(super) async fn run(args: RunArgs, scope: &Scope, output: &Output) -> Result
 
 /// The rails that would guard a change are not built yet, so nothing changes a real device.
 fn refuse_changes(plan: &Plan, scope: &Scope) -> Result<(), Failure> {
-    let Some(step) = plan.playbook.changing().next() else {
+    let Some(step) = plan.changing().next() else {
         return Ok(());
     };
     if scope.simulate.is_some() {

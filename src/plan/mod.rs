@@ -9,6 +9,7 @@ pub mod scope;
 
 use crate::live::Backend;
 use crate::model::device::{Device, Os};
+use crate::model::effect::Effect;
 use crate::model::id::DeviceId;
 use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
@@ -269,6 +270,14 @@ pub(crate) fn fingerprint<'a>(
 }
 
 impl Plan {
+    /// The steps that may change an endpoint, without those that are left out.
+    pub fn changing(&self) -> impl Iterator<Item = &Step> {
+        let steps = self.playbook.steps.iter().zip(&self.left_out);
+        let run = steps.filter(|(_, left_out)| left_out.is_none());
+        run.map(|(step, _)| step)
+            .filter(|step| step.kind.effect() != Effect::Read)
+    }
+
     /// The planned devices of each system.
     pub fn families(&self) -> BTreeMap<Os, u64> {
         let mut families = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! Which steps of a playbook a run carries out, where its command line names some of them.
 
-use super::{Part, Playbook, Step, references};
+use super::{Part, Place, Playbook, Step, references};
 use crate::model::id::StepId;
 use crate::model::outcome::Cause;
 use crate::step::StepKind;
@@ -76,11 +76,9 @@ impl Selection {
 
     fn left_out_step(&self, step: &Step, playbook: &Playbook, is_before: bool) -> Option<Cause> {
         let any = |tags: &[String]| step.tags.iter().any(|tag| tags.contains(tag));
-        // What tidies up belongs to everything.
-        let tidies = step.tags.is_empty() && playbook.chain(step.place)[0].part == Part::Always;
         let by = if any(&self.skip_tags) {
             format!("--skip-tags {}", self.skip_tags.join(","))
-        } else if !self.tags.is_empty() && !any(&self.tags) && !tidies {
+        } else if !self.tags.is_empty() && !any(&self.tags) && !self.tidies(step, playbook) {
             format!("--tags {}", self.tags.join(","))
         } else if let (true, Some(id)) = (is_before, &self.start_at) {
             format!("--start-at {id}")
@@ -88,6 +86,23 @@ impl Selection {
             return None;
         };
         Some(Cause::LeftOut { by })
+    }
+
+    /// What runs in any case belongs to all that it stands beside, so that nothing chosen goes without it.
+    fn tidies(&self, step: &Step, playbook: &Playbook) -> bool {
+        let chosen_in = |place: &Place| {
+            let beside = Place {
+                part: Part::Main,
+                ..*place
+            };
+            playbook.steps.iter().any(|other| {
+                other.tags.iter().any(|tag| self.tags.contains(tag))
+                    && playbook.chain(other.place).contains(&beside)
+            })
+        };
+        let chain = playbook.chain(step.place);
+        let mut always = chain.iter().filter(|place| place.part == Part::Always);
+        !step.has_tags && always.any(|place| place.block.is_none() || chosen_in(place))
     }
 
     /// What the steps that are left need of those that are left out.

@@ -24,7 +24,7 @@ pub mod used;
 pub mod vars;
 
 use crate::model::device::Os;
-use crate::model::effect::{Effect, Permission};
+use crate::model::effect::Permission;
 use crate::model::event::OnError;
 use crate::model::id::StepId;
 use crate::step::StepKind;
@@ -135,6 +135,9 @@ pub struct Step {
     /// Words by which a run chooses steps, with --tags and --skip-tags.
     #[schemars(with = "Option<Vec<String>>")]
     pub tags: Vec<String>,
+    /// Whether some of them are its own, and not only those of what it stands in.
+    #[schemars(skip)]
+    pub has_tags: bool,
     /// How often to try, and when again; as in `defaults` unless given.
     #[schemars(with = "Option<Retry>")]
     pub retry: Retry,
@@ -263,12 +266,5 @@ impl Playbook {
     pub fn used_files(&self) -> BTreeMap<String, String> {
         let texts = self.source.more().map(|file| file.text.clone());
         self.files.iter().cloned().zip(texts).collect()
-    }
-
-    /// The steps that may change an endpoint.
-    pub fn changing(&self) -> impl Iterator<Item = &Step> {
-        self.steps
-            .iter()
-            .filter(|step| step.kind.effect() != Effect::Read)
     }
 }

@@ -234,7 +234,9 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
         .map(|node| node.span);
     let when: Option<Expr> = fields.optional("when");
     let os = systems(&mut fields, around);
-    let tags = [around.tags.clone(), fields.or("tags", Vec::new())].concat();
+    let own_tags: Vec<String> = fields.or("tags", Vec::new());
+    let has_tags = !own_tags.is_empty();
+    let tags = [around.tags.clone(), own_tags].concat();
     let vars = Vars::read(&mut fields);
     let for_each = fields
         .take("for_each")
@@ -285,6 +287,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
         register_span,
         vars: Vars::default(),
         tags,
+        has_tags,
         retry,
         timeout,
         on_error,

@@ -240,7 +240,7 @@ fn amounts(devices: u64, price: Price) -> [String; 6] {
 /// What the plan may do to a device, and what its author allowed it.
 fn effects(plan: &Plan) -> String {
     let playbook = &plan.playbook;
-    let changing = playbook.changing().count() as u64;
+    let changing = plan.changing().count() as u64;
     let does = match changing {
         0 => "reads only".to_owned(),
         some => format!("{} may change the endpoint", Count(some, "step")),
