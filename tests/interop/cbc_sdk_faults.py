@@ -2,8 +2,7 @@
 
     python cbc_sdk_faults.py PROGRAM tls|http [ROW…]
 
-Each row has an organisation of its own, in which one thing goes wrong. A row of which the simulator does not
-know the fault waits, and fails nothing.
+Each row has an organisation of its own, in which one thing goes wrong.
 """
 
 import http.server
@@ -15,7 +14,7 @@ import threading
 sys.dont_write_bytecode = True
 
 from cbc_sdk_v6 import DEVICE, client, raises, same
-from simulator import NotStarted, Simulator
+from simulator import Simulator
 
 from cbc_sdk.errors import ApiError, ClientError, ConnectionError, ObjectNotFoundError, QuerySyntaxError
 from cbc_sdk.errors import ServerError, TimeoutError, UnauthorizedError
@@ -49,9 +48,6 @@ class Foreign(http.server.BaseHTTPRequestHandler):
 FOREIGN = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign)
 FOREIGN.keys = []
 threading.Thread(target=FOREIGN.serve_forever, daemon=True).start()
-
-# Rows that wait for what the simulator is still to learn, and why.
-WAITS = {}
 
 ROWS = []
 
@@ -270,7 +266,7 @@ def hangs(sim, cb):
 
 
 def main(program, transport, wanted):
-    done = {"ok": 0, "FAILED": 0, "waits": 0}
+    done = {"ok": 0, "FAILED": 0}
     with tempfile.TemporaryDirectory() as folder:
         for name, fault, act in ROWS:
             if wanted and name not in wanted:
@@ -285,17 +281,11 @@ def main(program, transport, wanted):
                     unknown = sim.books()["unknown_routes"]
                     if unknown:
                         raise AssertionError(f"unknown routes: {unknown}")
-            except NotStarted as refused:
-                result, why = "FAILED", str(refused)
-                if "faults are not built yet" in why:
-                    result, why = "waits", "faults are not built yet"
             except Exception as error:
                 result, why = "FAILED", f"{type(error).__name__}: {error}"
-            if name in WAITS:
-                result, why = "waits", WAITS[name] + (f" [{why}]" if why else "; it passes: take it off the list")
             done[result] += 1
             print(f"{result} {name} ({transport})" + (f": {why}" if why else ""), flush=True)
-    print(f"faults for cbc_sdk over {transport}: {done['ok']} ok, {done['FAILED']} failed, {done['waits']} waiting")
+    print(f"faults for cbc_sdk over {transport}: {done['ok']} ok, {done['FAILED']} failed")
     return 1 if done["FAILED"] or not sum(done.values()) else 0
 
 

@@ -3,8 +3,7 @@
     python cbc_sdk_v6.py PROGRAM tls|http [ROW…]
 
 Each row is done by `cbc_sdk` as its users would; then the simulator's books say what really ran, and its log
-says what was sent, which must be what is known of this client (cbc_sdk_v6.expected). A row that waits for
-something the simulator does not have yet is run all the same, and fails nothing.
+says what was sent, which must be what is known of this client (cbc_sdk_v6.expected).
 """
 
 import io
@@ -33,9 +32,6 @@ COMMANDS = [
     "reg query value", "reg create key", "reg delete key", "reg delete value", "reg set value",
     "process list", "kill", "create process", "memdump",
 ]
-
-# Rows that wait for what the simulator is still to learn, and why.
-WAITS = {}
 
 # Rows for one transport: this client fetches access tokens over HTTPS alone.
 ONLY = {"access tokens in place of a key": "tls"}
@@ -596,7 +592,7 @@ def main(program, transport, wanted):
     unknown = set(expected) - {name for name, _, _ in ROWS} - {name for name in expected if name.startswith("headers: ")}
     if unknown:
         raise SystemExit(f"expectations without a row: {unknown}")
-    count = {"ok": 0, "FAILED": 0, "waits": 0}
+    count = {"ok": 0, "FAILED": 0}
     with Simulator(program, os.path.join(HERE, "scenario.yaml"), transport) as sim:
         desk = Desk(sim, client(sim))
         for name, needs_session, act in ROWS:
@@ -621,13 +617,11 @@ def main(program, transport, wanted):
                 for session in desk.cb.get_object(f"/appservices/v6/orgs/{sim.org}/liveresponse/sessions"):
                     desk.cb.live_response._close_session(session["id"])
                 desk.session = None
-            if name in WAITS:
-                result, why = "waits", WAITS[name] + (f" [{why}]" if why else "; it passes: take it off the list")
             count[result] += 1
             print(f"{result} {name} ({transport})" + (f": {why}" if why else ""), flush=True)
         if desk.session:
             desk.session.close()
-    print(f"cbc_sdk over {transport}: {count['ok']} ok, {count['FAILED']} failed, {count['waits']} waiting")
+    print(f"cbc_sdk over {transport}: {count['ok']} ok, {count['FAILED']} failed")
     return 1 if count["FAILED"] or not count["ok"] else 0
 
 

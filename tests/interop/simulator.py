@@ -7,10 +7,6 @@ import tempfile
 import urllib.request
 
 
-class NotStarted(Exception):
-    """What the simulator said in place of starting."""
-
-
 class Simulator:
     """Use it in a `with` statement. `transport` is `tls` or `http`."""
 
@@ -28,7 +24,7 @@ class Simulator:
             line = self.child.stdout.readline()
             if not line:
                 self.child.wait(timeout=20)
-                raise NotStarted(self.talk())
+                raise RuntimeError(f"the simulator did not start: {self.talk()}")
             name, value = line.removeprefix("export ").strip().split("=", 1)
             exports[name] = value
         self.url, self.token, self.org = exports["CBC_URL"], exports["CBC_TOKEN"], exports["CBC_ORG_KEY"]
