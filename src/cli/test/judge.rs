@@ -20,7 +20,7 @@ const MOST: usize = 8;
 pub(super) struct Broken {
     pub(super) span: Span,
     pub(super) message: String,
-    pub(super) help: Option<String>,
+    pub(super) note: Option<String>,
 }
 
 struct Judge<'a> {
@@ -60,11 +60,11 @@ pub(super) fn judge(expect: &Expect, trial: &Trial) -> Vec<Broken> {
 }
 
 impl<'a> Judge<'a> {
-    fn say(&mut self, span: Span, message: String, help: Option<String>) {
+    fn say(&mut self, span: Span, message: String, note: Option<String>) {
         self.broken.push(Broken {
             span,
             message,
-            help,
+            note,
         });
     }
 
@@ -76,8 +76,8 @@ impl<'a> Judge<'a> {
         let found = self.trial.exit.code();
         if expected != u64::from(found) {
             let message = format!("expected exit code {expected}, found {found}");
-            let help = self.trial.why.clone().or_else(|| self.not_ok());
-            self.say(span, message, help);
+            let note = self.trial.why.clone().or_else(|| self.not_ok());
+            self.say(span, message, note);
         }
     }
 
@@ -129,9 +129,9 @@ impl<'a> Judge<'a> {
             .collect();
         if found.is_empty() {
             let names: Vec<String> = all.iter().map(|seen| seen.name.clone()).collect();
-            let help = format!("the run's devices are {}", shortened(&names));
+            let note = format!("the run's devices are {}", shortened(&names));
             let message = format!("the run has no device `{}`", key.text);
-            self.say(key.span, message, (!names.is_empty()).then_some(help));
+            self.say(key.span, message, (!names.is_empty()).then_some(note));
         }
         found
     }
@@ -168,7 +168,7 @@ impl<'a> Judge<'a> {
             );
         }
         let told_all: Vec<String> = made.iter().map(finding).collect();
-        let help = told("there were no findings", "the findings were", &told_all);
+        let note = told("there were no findings", "the findings were", &told_all);
         // Who says more about a finding chooses first.
         let mut by_detail: Vec<&FindingWish> = wished.items.iter().collect();
         by_detail.sort_by_key(|wish| {
@@ -179,7 +179,7 @@ impl<'a> Judge<'a> {
                 self.say(
                     wish.title.span,
                     "expected this finding, and it was not made".to_owned(),
-                    Some(help.clone()),
+                    Some(note.clone()),
                 );
                 continue;
             };
@@ -201,11 +201,11 @@ impl<'a> Judge<'a> {
         }
         for pattern in &wished.items {
             if !found.iter().any(|path| fits(&pattern.value, path)) {
-                let help = told("no files were fetched", "the files were", &found);
+                let note = told("no files were fetched", "the files were", &found);
                 self.say(
                     pattern.span,
                     "expected this file, and it was not fetched".to_owned(),
-                    Some(help),
+                    Some(note),
                 );
             }
         }
@@ -239,12 +239,12 @@ impl<'a> Judge<'a> {
         for seen in self.on(device.as_ref()) {
             let found = &seen.executed;
             let on = &seen.name;
-            let help = told("nothing was executed", "executed were", found);
+            let note = told("nothing was executed", "executed were", found);
             if what.extent == Extent::Contains {
                 for pattern in &what.items {
                     if !found.iter().any(|one| fits(&pattern.value, one)) {
                         let message = format!("expected this to be executed on {on}");
-                        self.say(pattern.span, message, Some(help.clone()));
+                        self.say(pattern.span, message, Some(note.clone()));
                     }
                 }
                 continue;
@@ -259,11 +259,11 @@ impl<'a> Judge<'a> {
                 (None, None) => {}
                 (Some(pattern), _) => {
                     let message = format!("expected this to be executed on {on}, at this point");
-                    self.say(pattern.span, message, Some(help));
+                    self.say(pattern.span, message, Some(note));
                 }
                 (None, Some(one)) => {
                     let message = format!("executed on {on}, and not expected: {one}");
-                    self.say(what.span, message, Some(help));
+                    self.say(what.span, message, Some(note));
                 }
             }
         }

@@ -87,7 +87,7 @@ mod tests {
         let broken = Broken {
             span: Span::new(8, 9),
             message: evil.to_owned(),
-            help: Some(evil.to_owned()),
+            note: Some(evil.to_owned()),
         };
         let mut report = begin();
         let verdict = Verdict {

@@ -97,7 +97,7 @@ fn tell(suite: &Suite, verdict: &Verdict<'_>, output: &Output) {
 
 /// What did not come, on the line that expected it.
 fn drawn(suite: &Suite, broken: &Broken, style: Style) -> String {
-    let notes: Vec<String> = broken.help.iter().cloned().collect();
+    let notes: Vec<String> = broken.note.iter().cloned().collect();
     point(
         Severity::Error,
         &broken.message,
