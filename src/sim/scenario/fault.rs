@@ -1,6 +1,7 @@
 //! One entry of `faults:`: which requests it is about, which of them it strikes, and what then goes wrong.
 
 use super::super::endpoint::code::Code as Hresult;
+use super::super::endpoint::order::NAMES;
 use super::super::fault::route::Route;
 use super::super::fault::{
     About, Amount, End, Fate, Fault, Moment, Oddity, Page, Per, Rule, What, When,
@@ -166,23 +167,15 @@ impl FromNode for CommandName {
 pub(super) struct Named(&'static str);
 
 impl Choice for Named {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("put file", Self("put file")),
-        ("get file", Self("get file")),
-        ("memdump", Self("memdump")),
-        ("create directory", Self("create directory")),
-        ("delete file", Self("delete file")),
-        ("directory list", Self("directory list")),
-        ("reg enum key", Self("reg enum key")),
-        ("reg query value", Self("reg query value")),
-        ("reg create key", Self("reg create key")),
-        ("reg delete key", Self("reg delete key")),
-        ("reg delete value", Self("reg delete value")),
-        ("reg set value", Self("reg set value")),
-        ("process list", Self("process list")),
-        ("kill", Self("kill")),
-        ("create process", Self("create process")),
-    ];
+    const CHOICES: &'static [(&'static str, Self)] = &{
+        let mut all = [("", Self("")); NAMES.len()];
+        let mut at = 0;
+        while at < NAMES.len() {
+            all[at] = (NAMES[at], Self(NAMES[at]));
+            at += 1;
+        }
+        all
+    };
 }
 
 impl FromNode for Rule {
