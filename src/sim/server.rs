@@ -31,8 +31,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Bytes of a JSON body above which it is refused.
 const MAX_JSON: usize = 64 << 20;
-/// Bytes of an upload; it is held in memory.
-const MAX_UPLOAD: usize = 512 << 20;
 /// Bytes of content handed to the connection at once.
 const CHUNK: usize = 64 << 10;
 /// In how many pieces a slow body comes.
@@ -189,7 +187,7 @@ async fn handle(
     }
     let time = clock::now();
     let (head, body) = request.into_parts();
-    let (body, route, exchange) = match receive(&head, body).await {
+    let (body, route, exchange) = match receive(&head, body, stage.world.max_upload()).await {
         Ok(request) => {
             let (route, exchange) = exchange(&stage.world, host, &request);
             (request.body, route, exchange)
@@ -307,7 +305,7 @@ fn with_body(head: wire::Response, length: u64, body: Body) -> Response {
 }
 
 /// The request as data, or the status that says why it cannot be.
-async fn receive(head: &Parts, body: Body) -> Result<wire::Request, StatusCode> {
+async fn receive(head: &Parts, body: Body, max_upload: usize) -> Result<wire::Request, StatusCode> {
     let method = match head.method {
         Method::GET => wire::Method::Get,
         Method::POST => wire::Method::Post,
@@ -327,7 +325,7 @@ async fn receive(head: &Parts, body: Body) -> Result<wire::Request, StatusCode> 
         .headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"multipart/"));
-    let limit = if is_upload { MAX_UPLOAD } else { MAX_JSON };
+    let limit = if is_upload { max_upload } else { MAX_JSON };
     let body = axum::body::to_bytes(body, limit)
         .await
         .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
