@@ -26,7 +26,7 @@ pub(super) struct SimulateArgs {
     /// How many devices the organisation has.
     #[arg(long, default_value_t = 25, value_name = "N", value_parser = super::options::devices)]
     devices: u32,
-    /// A file that says which devices the organisation has.
+    /// A file that says which devices the organisation has, and what goes wrong there.
     #[arg(long, value_name = "FILE", conflicts_with = "devices")]
     scenario: Option<PathBuf>,
     /// Speak HTTPS, with a certificate made on the spot. Its authority is written to FILE for clients to
