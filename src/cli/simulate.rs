@@ -75,6 +75,11 @@ pub(super) async fn run(args: SimulateArgs, output: &Output) -> Result<Exit, Fai
     if let Some(address) = server.control_addr {
         Output::say(&format!("what really happens: http://{address}/books"));
     }
+    let keys = world.keys();
+    Output::say(&format!(
+        "Keys of its other doors:\n  v3           {}\n  EDR          {}\n  App Control  {}",
+        keys.v3, keys.edr, keys.app_control
+    ));
     if let Some(trust) = &trust {
         Output::say(&trust.told(&server, &world));
     }
@@ -98,7 +103,10 @@ async fn start(
     trust: Option<&Trust>,
 ) -> Result<Server, Failure> {
     let log = match &args.log {
-        Some(path) => Some(RequestLog::new(world.token(), Box::new(opened(path)?))),
+        Some(path) => Some(RequestLog::new(
+            &world.keys().all(),
+            Box::new(opened(path)?),
+        )),
         None => None,
     };
     let extras = Extras {
@@ -172,6 +180,8 @@ impl Trust {
              [simulated]\nurl = {url}\ntoken = {}\norg_key = {}\nssl_cert_file = {}\n\n\
              In place of `token`, to have access tokens instead:\n\n\
              csp_oauth_app_id = {}\ncsp_oauth_app_secret = {}\ncsp_api_token = {}\ncsp_url_override = {url}\n\n\
+             For cbapi 1.7, which speaks v3, the same with the key of v3; for cbapi 2.0, a profile with url, token and\n\
+             ssl_cert_file in credentials.response (EDR) or credentials.protection (App Control).\n\n\
              Where no file can be named, as in the environment: CBC_SSL_VERIFY=false\n",
             world.token(),
             world.org_key(),

@@ -137,6 +137,9 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn ask(&mut self, device: &mut SimDevice, action: Action, now: Duration) {
         device.asked = Some((action.name(), now));
+        if let Action::Quarantine(toggle) = action {
+            device.isolation_wanted = toggle.is_on();
+        }
         if let Some(due) = contact::next(device, now) {
             self.asked += 1;
             self.waiting.insert((due, self.asked), (device.id, action));

@@ -27,6 +27,8 @@ pub struct SimDevice {
     /// Something is there that a triage should find.
     pub planted: bool,
     pub quarantined: bool,
+    /// What was asked last of its isolation; its sensor hears of it when it reports.
+    pub(super) isolation_wanted: bool,
     /// The sensor watches and does not interfere.
     pub bypassed: bool,
     pub sensor_version: String,
@@ -101,6 +103,7 @@ impl SimDevice {
             .to_owned(),
             planted: false,
             quarantined: false,
+            isolation_wanted: false,
             bypassed: false,
             sensor_version: "3.9.1.2464".to_owned(),
             period: PERIOD,

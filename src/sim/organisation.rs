@@ -8,9 +8,10 @@ use super::console::{Agenda, Deed, Leaves, Visit};
 use super::csp::Bearers;
 use super::device::{LiveResponse, SimDevice};
 use super::fault::Fate;
-use super::session::{Ground, Opener, Session, Status, Timeouts};
+use super::manners::Reopening;
+use super::session::{GRACE, Ground, Opener, Session, Status, Terms};
 use super::tickets::Tickets;
-use super::world::{Opened, Refusal, Settings};
+use super::world::{Missing, Opened, Refusal, Settings};
 use crate::clock;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -66,11 +67,11 @@ impl Organisation {
     pub(super) fn open(
         &mut self,
         device: u64,
-        timeouts: Timeouts,
+        terms: Terms,
         now: Instant,
     ) -> Result<Opened, Refusal> {
         self.advance_all(now);
-        let opened = self.open_at(device, Opener::Client, timeouts, now)?;
+        let opened = self.open_at(device, Opener::Client, terms, now)?;
         if !opened.existed
             && let Some(known) = self.devices.get_mut(&device)
         {
@@ -85,29 +86,39 @@ impl Organisation {
         &mut self,
         device: u64,
         opener: Opener,
-        timeouts: Timeouts,
+        terms: Terms,
         now: Instant,
     ) -> Result<Opened, Refusal> {
         let known = self.devices.get(&device);
-        let known = known.ok_or_else(|| Refusal::NotFound(format!("device {device}")))?;
+        let known = known.ok_or_else(|| Refusal::NotFound(Missing::Device(device)))?;
         if known.live_response == LiveResponse::Off {
             return Err(Refusal::LiveResponseOff(device));
         }
         let check_in = known.check_in_delay(self.settings.check_in, self.elapsed(now));
-        let mut open = self.sessions.values().filter(|s| s.is_open());
-        if let Some(session) = open.clone().find(|s| s.device == device) {
-            return Ok(Opened {
-                session: self.shown(device).session(session),
-                existed: true,
-            });
+        let mut open = self.sessions.values_mut().filter(|s| s.is_open());
+        if let Some(session) = open.find(|s| s.device == device) {
+            if session.status == Status::Inactive {
+                // Nobody can do anything with it any more.
+                session.expire(now, &mut self.books);
+            } else if terms.reopening == Reopening::Refused {
+                return Err(Refusal::SessionExists(session.id()));
+            } else {
+                let number = session.number;
+                return Ok(Opened {
+                    session: self.shown(device).session(&self.sessions[&number]),
+                    existed: true,
+                });
+            }
         }
-        if open.by_ref().count() >= self.settings.max_sessions {
+        let open = self.sessions.values().filter(|s| s.is_open());
+        if open.count() >= terms.max_sessions {
             return Err(Refusal::SessionLimit);
         }
         self.last_session += 1;
         let mut session = Session::new(self.last_session, device, now, check_in);
         session.opener = opener;
-        session.timeouts = timeouts;
+        session.timeouts = terms.timeouts;
+        session.kept = terms.kept;
         session.silent_from = known.silent_from().map(|end| self.origin + end);
         let session = self.sessions.entry(self.last_session).or_insert(session);
         self.books.opened(opener);
@@ -131,7 +142,7 @@ impl Organisation {
 
     /// The number of a session that is still known at `now`, brought up to date.
     pub(super) fn known(&mut self, id: &str, now: Instant) -> Result<u64, Refusal> {
-        let absent = || Refusal::NotFound(format!("session {id}"));
+        let absent = || Refusal::NotFound(Missing::Session(id.to_owned()));
         let number = id
             .split(':')
             .next()
@@ -140,7 +151,7 @@ impl Organisation {
         self.catch_up(now);
         self.advance(number, now);
         match self.sessions.get(&number) {
-            Some(session) if session.id() == id => Ok(number),
+            Some(session) if session.id() == id && !session.is_gone(now) => Ok(number),
             _ => Err(absent()),
         }
     }
@@ -166,7 +177,7 @@ impl Organisation {
                 Deed::Leave { session, leaves } => {
                     self.advance(session, at);
                     if leaves == Leaves::SessionClosed {
-                        self.close(session);
+                        self.close(session, at);
                     }
                 }
             }
@@ -179,10 +190,8 @@ impl Organisation {
         for number in numbers {
             self.advance(number, at);
         }
-        if self
-            .open_at(device, Opener::Console, Timeouts::default(), at)
-            .is_err()
-        {
+        let terms = Terms::of_the_cloud(self.settings.max_sessions);
+        if self.open_at(device, Opener::Console, terms, at).is_err() {
             return;
         }
         let session = self
@@ -196,10 +205,18 @@ impl Organisation {
         }
     }
 
-    /// Ends a session for everybody: what is pending is cancelled, what runs goes on, the store is gone.
-    pub(super) fn close(&mut self, number: u64) {
-        if let Some(session) = self.sessions.remove(&number).filter(Session::is_open) {
+    /// Ends a session for everybody: what is pending is cancelled, what runs goes on.
+    pub(super) fn close(&mut self, number: u64, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&number) else {
+            return;
+        };
+        if session.is_open() {
             self.books.closed(session.opener);
+        }
+        if session.kept > GRACE {
+            session.end(Status::Closed, now);
+        } else {
+            self.sessions.remove(&number);
         }
     }
 
@@ -258,7 +275,7 @@ impl Organisation {
             };
             session.advance(now, &mut ground);
         }
-        if session.is_gone(now) {
+        if session.is_forgotten(now) {
             self.sessions.remove(&number);
         }
     }

@@ -13,7 +13,7 @@ use super::fault::{Event, Fate};
 use super::manners::Manners;
 use super::session::Status;
 use super::view::{CommandView, Stage};
-use super::world::{Refusal, World};
+use super::world::{Missing, Refusal, World};
 use crate::live::{Answer, Backend, DeviceQuery, Fleet, Session, Sink};
 use crate::model::command::{
     Command, CommandResult, DirEntry, Process, RegistryValue, Reply, SessionFacts,
@@ -141,7 +141,7 @@ impl Session for SimSession {
     fn ready(&mut self, deadline: Instant) -> Answer<'_, SessionFacts> {
         Box::pin(async move {
             self.spent.request();
-            self.meet(Method::Get, Route::Session, None).await;
+            self.meet(Method::Get, Route::SESSION, None).await;
             let begun = Instant::now();
             let never = || Cause::NeverCheckedIn {
                 seconds: whole_seconds(Instant::now() - begun),
@@ -173,7 +173,7 @@ impl Session for SimSession {
         Box::pin(async move {
             self.spent.request();
             let name = Some(command.name());
-            let fate = self.meet(Method::Post, Route::Commands, name).await;
+            let fate = self.meet(Method::Post, Route::COMMANDS, name).await;
             let posted = self
                 .world
                 .under(fate)
@@ -191,7 +191,7 @@ impl Session for SimSession {
         Box::pin(async move {
             self.spent.request();
             let name = Some(command.name());
-            self.meet(Method::Get, Route::Command, name).await;
+            self.meet(Method::Get, Route::COMMAND, name).await;
             let begun = Instant::now();
             loop {
                 let view = self
@@ -239,7 +239,7 @@ impl Session for SimSession {
     fn cancel(&mut self, id: CommandId) -> Answer<'_, ()> {
         Box::pin(async move {
             self.spent.request();
-            self.meet(Method::Delete, Route::Command, None).await;
+            self.meet(Method::Delete, Route::COMMAND, None).await;
             self.world
                 .cancel(self.id.as_str(), id.0)
                 .map_err(|r| lost(&r))
@@ -249,7 +249,7 @@ impl Session for SimSession {
     fn announced<'a>(&'a mut self, file: &'a FileId) -> Answer<'a, Option<u64>> {
         Box::pin(async move {
             self.spent.request();
-            self.meet(Method::Get, Route::File, None).await;
+            self.meet(Method::Get, Route::FILE, None).await;
             let stored = self.world.file(self.id.as_str(), file.as_str());
             stored
                 .map(|f| f.clip.map(|clip| clip.len()))
@@ -265,7 +265,7 @@ impl Session for SimSession {
     ) -> Answer<'a, u64> {
         Box::pin(async move {
             self.spent.request();
-            self.meet(Method::Get, Route::Content, None).await;
+            self.meet(Method::Get, Route::CONTENT, None).await;
             let clip = self.world.take_content(self.id.as_str(), file.as_str());
             let clip = clip.map_err(|r| lost(&r))?;
             sink.restart().map_err(|e| disk(&e))?;
@@ -276,7 +276,7 @@ impl Session for SimSession {
     fn close(&mut self) -> Answer<'_, ()> {
         Box::pin(async move {
             self.spent.request();
-            self.meet(Method::Delete, Route::Session, None).await;
+            self.meet(Method::Delete, Route::SESSION, None).await;
             match self.world.close(self.id.as_str()) {
                 // What is gone need not be closed.
                 Ok(()) | Err(Refusal::NotFound(_)) => Ok(()),
@@ -313,21 +313,21 @@ async fn wait(change: Option<Instant>, deadline: Instant) -> Option<()> {
 /// What a refusal means for a session that was there before.
 fn lost(refusal: &Refusal) -> Cause {
     match refusal {
-        Refusal::NotFound(what) if what.starts_with("session") => Cause::SessionLost,
+        Refusal::NotFound(Missing::Session(_)) => Cause::SessionLost,
         other => cause(other),
     }
 }
 
 fn cause(refusal: &Refusal) -> Cause {
     match refusal {
-        Refusal::NotFound(what) if what.starts_with("device") => Cause::DeviceNotFound,
+        Refusal::NotFound(Missing::Device(_)) => Cause::DeviceNotFound,
         Refusal::NotFound(_) => Cause::Rejected {
             status: 404,
             detail: refusal.to_string(),
         },
         Refusal::SessionLimit => Cause::SessionLimit,
         Refusal::LiveResponseOff(_) => Cause::LiveResponseOff,
-        Refusal::NotActive(_) => Cause::Rejected {
+        Refusal::NotActive(_) | Refusal::SessionExists(_) => Cause::Rejected {
             status: 409,
             detail: refusal.to_string(),
         },
@@ -377,7 +377,10 @@ fn order(command: &Command) -> Order {
 fn shown(view: &CommandView, result: &Yield) -> CommandResult {
     match result {
         Yield::Done | Yield::Dumped => CommandResult::Done,
-        Yield::File(_) => CommandResult::File(FileId(view.file.clone().unwrap_or_default())),
+        Yield::File(_) => {
+            let id = view.file.as_ref().map(|file| file.uuid.clone());
+            CommandResult::File(FileId(id.unwrap_or_default()))
+        }
         Yield::Entries(entries) => {
             CommandResult::Entries(entries.iter().map(|entry| listed(view, entry)).collect())
         }

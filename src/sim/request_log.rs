@@ -26,8 +26,8 @@ const SECRET_HEADERS: [&str; 4] = [
 const PUBLIC_MEMBERS: [&str; 1] = ["grant_type"];
 
 pub struct RequestLog {
-    /// The API key, wherever it turns up.
-    token: String,
+    /// The API keys, wherever they turn up.
+    keys: Vec<String>,
     sink: Mutex<Box<dyn Write + Send>>,
 }
 
@@ -70,17 +70,18 @@ pub(super) struct Fate<'a> {
 }
 
 impl RequestLog {
-    /// One line per request into `sink`; the API key is masked wherever it turns up.
-    pub fn new(token: &str, sink: Box<dyn Write + Send>) -> Self {
+    /// One line per request into `sink`; the API keys are masked wherever they turn up.
+    pub fn new(keys: &[&str], sink: Box<dyn Write + Send>) -> Self {
         Self {
-            token: token.to_owned(),
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
             sink: Mutex::new(sink),
         }
     }
 
     pub(super) fn write(&self, entry: &Entry<'_>) {
         let line = serde_json::to_string(entry).expect("an entry holds nothing that is no JSON");
-        let line = line.replace(&self.token, MASK) + "\n";
+        let mask = |line: String, key: &String| line.replace(key, MASK);
+        let line = self.keys.iter().fold(line, mask) + "\n";
         let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
         // A full disk must not stop the simulator; the line is missing, and so is whoever looks for it.
         let _ = sink.write_all(line.as_bytes());
@@ -174,7 +175,7 @@ mod tests {
     fn logged(request: &Request<()>, body: &[u8]) -> Value {
         let (head, ()) = request.clone().into_parts();
         let sink = Sink::default();
-        let log = RequestLog::new("SECRET/ID", Box::new(sink.clone()));
+        let log = RequestLog::new(&["SECRET/ID"], Box::new(sink.clone()));
         let fate = Fate {
             route: "GET x",
             status: Some(200),

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Bytes of a JSON body above which it is refused.
@@ -37,6 +38,11 @@ const CHUNK: usize = 64 << 10;
 const PIECES: u64 = 20;
 /// How long `shutdown` waits for answers on their way.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a long poll is held at most.
+const LONG_POLL: Duration = Duration::from_mins(1);
+/// How often one that is held looks again.
+const GLANCE: Duration = Duration::from_millis(500);
 
 /// A running simulator; it stops when dropped.
 pub struct Server {
@@ -189,6 +195,7 @@ async fn handle(
     let (head, body) = request.into_parts();
     let (body, route, exchange) = match receive(&head, body, stage.world.max_upload()).await {
         Ok(request) => {
+            while_nothing_is_new(&stage.world, &request).await;
             let (route, exchange) = exchange(&stage.world, host, &request);
             (request.body, route, exchange)
         }
@@ -216,6 +223,19 @@ async fn handle(
     })
 }
 
+/// Holds a long poll back until there is something to tell.
+async fn while_nothing_is_new(world: &World, request: &wire::Request) {
+    let end = Instant::now() + LONG_POLL;
+    while let Some(change) = doors::waits(world, request) {
+        if Instant::now() >= end {
+            return;
+        }
+        // Somebody else may change it earlier.
+        let look = Instant::now() + GLANCE;
+        tokio::time::sleep_until(change.min(end).min(look)).await;
+    }
+}
+
 /// What becomes of a request, and before it what the books call its route.
 fn exchange(world: &World, host: Host, request: &wire::Request) -> (String, Exchange) {
     let method = request.method.as_str();
@@ -226,7 +246,7 @@ fn exchange(world: &World, host: Host, request: &wire::Request) -> (String, Exch
         Host::Api => {
             let (named, answer) = doors::api(world, request);
             route = named;
-            Reply::Whole(answer)
+            answer
         }
         Host::Content => doors::content(world, request),
     });
@@ -344,7 +364,9 @@ fn pairs(query: &str) -> Vec<(String, String)> {
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (doors::decode(key), doors::decode(value))
+            // Clients write forms: a blank is a plus sign.
+            let decode = |text: &str| doors::decode(&text.replace('+', " "));
+            (decode(key), decode(value))
         })
         .collect()
 }

@@ -11,7 +11,8 @@ use super::endpoint::content::Clip;
 use super::endpoint::order::{Order, Yield};
 use super::fault::Fate;
 use super::fleet::image;
-use super::store::Store;
+use super::manners::Reopening;
+use super::store::{FileId, Store};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -24,6 +25,8 @@ pub struct Timeouts {
     pub session: Duration,
     /// That a command may run.
     pub command: Option<Duration>,
+    /// That a sensor stays without a command; it stays as long as the session if nothing is said.
+    pub sensor: Option<Duration>,
 }
 
 impl Default for Timeouts {
@@ -32,6 +35,29 @@ impl Default for Timeouts {
             check_in: Duration::from_mins(15),
             session: Duration::from_mins(15),
             command: None,
+            sensor: None,
+        }
+    }
+}
+
+/// On which terms a session is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub timeouts: Timeouts,
+    /// How many there may be at once.
+    pub max_sessions: usize,
+    pub reopening: Reopening,
+    /// How long it is told of after its end.
+    pub kept: Duration,
+}
+
+impl Terms {
+    pub(super) fn of_the_cloud(max_sessions: usize) -> Self {
+        Self {
+            timeouts: Timeouts::default(),
+            max_sessions,
+            reopening: Reopening::Existing,
+            kept: GRACE,
         }
     }
 }
@@ -46,14 +72,17 @@ pub(super) enum Opener {
 
 /// What a command takes that hangs: longer than any session lives.
 const FOR_EVER: Duration = Duration::from_hours(10 * 365 * 24);
-/// How long an expired session is still shown before it is forgotten.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long an expired session is still shown before every call about it is answered with 404.
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     Pending,
     Active,
+    /// The sensor has gone, and the service still knows of the session.
+    Inactive,
     Timeout,
+    Closed,
 }
 
 #[derive(Debug)]
@@ -70,8 +99,9 @@ pub(super) struct Session {
     pub silent_from: Option<Instant>,
     /// Until then somebody in the console keeps it alive.
     pub held: Instant,
-    /// When it expired.
+    /// When it expired or was closed.
     ended: Option<Instant>,
+    pub kept: Duration,
     /// The last command, end of a command, or keep-alive.
     active: Instant,
     pub commands: Vec<Issued>,
@@ -85,8 +115,8 @@ pub(super) struct Issued {
     pub fate: Fate,
     pub posted: Instant,
     pub phase: Phase,
-    /// Where a fetched file is to go.
-    pub file: Option<String>,
+    /// Where a fetched file is to go, or whence one comes that is put.
+    pub file: Option<FileId>,
 }
 
 #[derive(Debug)]
@@ -129,6 +159,7 @@ impl Session {
             check_in: check_in.map(|delay| now + delay),
             status: Status::Pending,
             ended: None,
+            kept: GRACE,
             active: now,
             commands: Vec::new(),
             store: Store::new(number),
@@ -140,12 +171,20 @@ impl Session {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.status != Status::Timeout
+        matches!(
+            self.status,
+            Status::Pending | Status::Active | Status::Inactive
+        )
     }
 
-    /// Forgotten: every call about it is answered with 404.
+    /// Every call about it is answered with 404.
     pub(super) fn is_gone(&self, now: Instant) -> bool {
-        self.ended.is_some_and(|at| at + GRACE <= now)
+        self.status == Status::Closed || self.ended.is_some_and(|at| at + GRACE <= now)
+    }
+
+    /// Nothing of it is kept any more.
+    pub(super) fn is_forgotten(&self, now: Instant) -> bool {
+        self.ended.is_some_and(|at| at + self.kept <= now)
     }
 
     /// Brings it up to `now`.
@@ -155,15 +194,21 @@ impl Session {
         }
         while self.status == Status::Active {
             let expiry = self.expiry();
+            let departure = self.departure().filter(|at| *at < expiry);
+            let end = departure.unwrap_or(expiry);
             match self.next_step() {
-                Some((index, at)) if at <= now && at <= expiry => self.step(index, at, ground),
-                _ => {
-                    if expiry <= now {
-                        self.expire(expiry, ground.books);
-                    }
-                    return;
+                Some((index, at)) if at <= now && at <= end => self.step(index, at, ground),
+                _ if end > now => return,
+                _ if departure.is_some() => {
+                    self.status = Status::Inactive;
+                    self.cancel_pending(end);
                 }
+                _ => self.expire(expiry, ground.books),
             }
+        }
+        let expiry = self.expiry();
+        if self.status == Status::Inactive && expiry <= now {
+            self.expire(expiry, ground.books);
         }
     }
 
@@ -199,11 +244,25 @@ impl Session {
         self.active.max(self.held) + idle
     }
 
-    fn expire(&mut self, at: Instant, books: &mut Books) {
-        self.status = Status::Timeout;
+    /// When a sensor leaves that is given nothing to do.
+    fn departure(&self) -> Option<Instant> {
+        let is_busy = self
+            .commands
+            .iter()
+            .any(|issued| matches!(issued.phase, Phase::Pending | Phase::Running { .. }));
+        let patience = self.timeouts.sensor.filter(|_| !is_busy)?;
+        Some(self.active.max(self.held) + patience)
+    }
+
+    pub(super) fn expire(&mut self, at: Instant, books: &mut Books) {
+        self.end(Status::Timeout, at);
+        books.leaked(self.opener);
+    }
+
+    pub(super) fn end(&mut self, status: Status, at: Instant) {
+        self.status = status;
         self.ended = Some(at);
         self.cancel_pending(at);
-        books.leaked(self.opener);
     }
 
     /// The command that starts or ends next, and when; none if the sensor is silent by then.
@@ -232,7 +291,7 @@ impl Session {
         let before = std::mem::replace(&mut issued.phase, Phase::Pending);
         issued.phase = if let Phase::Running { outcome, .. } = before {
             if let (Some(file), Ok(Yield::File(clip))) = (&issued.file, &outcome) {
-                self.store.fill(file, clip.clone());
+                self.store.fill(&file.uuid, clip.clone());
             }
             self.active = at;
             Phase::Ended { at, outcome }
@@ -255,6 +314,7 @@ impl Session {
     pub(super) fn post(&mut self, order: Order, fate: Fate, now: Instant) -> u64 {
         let file = match &order {
             Order::GetFile { path, .. } => Some(self.store.expect(path)),
+            Order::PutFile { file_id, .. } => self.store.find(file_id).map(|file| file.id.clone()),
             _ => None,
         };
         self.commands.push(Issued {
@@ -287,9 +347,11 @@ impl Session {
             }
             Status::Active => {
                 let expiry = self.expiry();
-                Some(self.next_step().map_or(expiry, |(_, at)| at.min(expiry)))
+                let end = self.departure().map_or(expiry, |at| at.min(expiry));
+                Some(self.next_step().map_or(end, |(_, at)| at.min(end)))
             }
-            Status::Timeout => None,
+            Status::Inactive => Some(self.expiry()),
+            Status::Timeout | Status::Closed => None,
         }
     }
 }
@@ -353,7 +415,7 @@ mod tests {
     use super::*;
     use crate::model::device::Os;
     use crate::sim::view::Stage;
-    use crate::sim::world::{Refusal, Settings, World};
+    use crate::sim::world::{Missing, Refusal, Settings, World};
     use tokio::time::{advance, sleep};
 
     fn world(devices: Vec<SimDevice>) -> World {
@@ -393,7 +455,7 @@ mod tests {
     }
 
     fn gone(id: &str) -> Refusal {
-        Refusal::NotFound(format!("session {id}"))
+        Refusal::NotFound(Missing::Session(id.to_owned()))
     }
 
     #[tokio::test(start_paused = true)]
@@ -497,7 +559,7 @@ mod tests {
         assert_eq!(world.open(9).map(drop), Err(Refusal::LiveResponseOff(9)));
         assert_eq!(
             world.open(7).map(drop),
-            Err(Refusal::NotFound("device 7".into()))
+            Err(Refusal::NotFound(Missing::Device(7)))
         );
         assert!(world.open(1).is_ok(), "one that is there is no new one");
         for _ in 0..3 {

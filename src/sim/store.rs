@@ -10,9 +10,17 @@ pub(super) struct Store {
     files: Vec<Stored>,
 }
 
+/// What a file is called: services of this family count, or draw UUIDs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileId {
+    /// Counts from 1 in its session.
+    pub number: u64,
+    pub uuid: String,
+}
+
 #[derive(Debug, Clone)]
 pub struct Stored {
-    pub id: String,
+    pub id: FileId,
     /// The upload's name, or the path on the endpoint.
     pub name: String,
     pub origin: Origin,
@@ -40,7 +48,7 @@ impl Store {
     }
 
     pub(super) fn find(&self, id: &str) -> Option<&Stored> {
-        self.files.iter().find(|file| file.id == id)
+        self.files.iter().find(|file| file.id.uuid == id)
     }
 
     pub(super) fn clip(&self, id: &str) -> Option<Clip> {
@@ -52,12 +60,12 @@ impl Store {
     }
 
     /// Makes room for a file that the endpoint is asked for, and names it.
-    pub(super) fn expect(&mut self, path: &str) -> String {
+    pub(super) fn expect(&mut self, path: &str) -> FileId {
         self.add(path, Origin::Endpoint, None).id
     }
 
     pub(super) fn fill(&mut self, id: &str, clip: Clip) {
-        if let Some(file) = self.files.iter_mut().find(|file| file.id == id) {
+        if let Some(file) = self.files.iter_mut().find(|file| file.id.uuid == id) {
             file.clip = Some(clip);
         }
     }
@@ -65,14 +73,17 @@ impl Store {
     /// False if there was none of that id.
     pub(super) fn remove(&mut self, id: &str) -> bool {
         let before = self.files.len();
-        self.files.retain(|file| file.id != id);
+        self.files.retain(|file| file.id.uuid != id);
         self.files.len() < before
     }
 
     fn add(&mut self, name: &str, origin: Origin, clip: Option<Clip>) -> Stored {
         self.given += 1;
         let file = Stored {
-            id: uuid(self.session, self.given),
+            id: FileId {
+                number: self.given,
+                uuid: uuid(self.session, self.given),
+            },
             name: name.to_owned(),
             origin,
             clip,

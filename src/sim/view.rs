@@ -5,7 +5,8 @@ use super::endpoint::memory::{Progress, Step};
 use super::endpoint::order::{Order, Yield};
 use super::organisation::Shown;
 use super::session::{Issued, Phase, Session, Status, Timeouts};
-use super::world::Refusal;
+use super::store::{FileId, Stored};
+use super::world::{Missing, Refusal};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
@@ -37,13 +38,22 @@ pub struct CommandView {
     pub order: Order,
     pub stage: Stage,
     pub created: Timestamp,
-    pub file: Option<String>,
+    /// The file that is fetched, or put.
+    pub file: Option<FileId>,
     /// Of a memory dump.
     pub progress: Option<Progress>,
     /// When the world began, for the times within results.
     pub origin: Timestamp,
     /// When something about it, or about those before it, will next change; none once it has ended.
     pub next_change: Option<Instant>,
+}
+
+/// All that is kept of a session.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub session: SessionView,
+    pub commands: Vec<CommandView>,
+    pub files: Vec<Stored>,
 }
 
 #[derive(Debug, Clone)]
@@ -70,12 +80,14 @@ impl CommandView {
 impl Shown<'_> {
     pub(super) fn session(&self, session: &Session) -> SessionView {
         let checked_in = match (session.status, session.check_in, self.device) {
-            (Status::Active, Some(at), Some(device)) => Some(CheckedIn {
-                at: self.at(at),
-                cwd: device.endpoint.cwd.clone(),
-                drives: device.endpoint.drives.clone(),
-                supported: device.endpoint.supported(),
-            }),
+            (Status::Active | Status::Inactive | Status::Closed, Some(at), Some(device)) => {
+                Some(CheckedIn {
+                    at: self.at(at),
+                    cwd: device.endpoint.cwd.clone(),
+                    drives: device.endpoint.drives.clone(),
+                    supported: device.endpoint.supported(),
+                })
+            }
             _ => None,
         };
         SessionView {
@@ -94,7 +106,7 @@ impl Shown<'_> {
         let issued = usize::try_from(number)
             .ok()
             .and_then(|index| session.commands.get(index))
-            .ok_or_else(|| Refusal::NotFound(format!("command {number}")))?;
+            .ok_or_else(|| Refusal::NotFound(Missing::Command(number)))?;
         let stage = match &issued.phase {
             Phase::Pending => Stage::Pending,
             Phase::Running { .. } => Stage::Running,

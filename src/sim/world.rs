@@ -10,12 +10,12 @@ use super::device::SimDevice;
 use super::endpoint::content::Clip;
 use super::endpoint::order::Order;
 use super::fault::{Fate, Faults, Judge};
+use super::keys::Keys;
 use super::manners::Manners;
 use super::organisation::{Organisation, Shown, Times};
-use super::session::{Session, Status, Timeouts};
+use super::session::{Session, Status, Terms};
 use super::store::Stored;
-use super::view::{CommandView, SessionView};
-use crate::clock;
+use super::view::{CommandView, Kept, SessionView};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -65,9 +65,11 @@ impl Default for Settings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("{0} not found")]
-    NotFound(String),
+    NotFound(Missing),
     #[error("session limit reached")]
     SessionLimit,
+    #[error("the device already has the session {0}")]
+    SessionExists(String),
     #[error("Live Response is disabled for device {0}")]
     LiveResponseOff(u64),
     #[error("session {0} is not active")]
@@ -80,6 +82,21 @@ pub enum Refusal {
     BadTicket,
 }
 
+/// What is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    #[error("session {0}")]
+    Session(String),
+    #[error("device {0}")]
+    Device(u64),
+    #[error("command {0}")]
+    Command(u64),
+    #[error("file {0}")]
+    File(String),
+    #[error("content of file {0}")]
+    Content(String),
+}
+
 /// A session as opened, and whether it was there before.
 #[derive(Debug, Clone)]
 pub struct Opened {
@@ -89,7 +106,7 @@ pub struct Opened {
 
 #[derive(Clone)]
 pub struct World {
-    token: Arc<str>,
+    keys: Arc<Keys>,
     csp: Arc<Csp>,
     organisation: Arc<Mutex<Organisation>>,
     judge: Arc<Judge>,
@@ -106,9 +123,8 @@ impl World {
     }
 
     pub fn with(devices: Vec<SimDevice>, settings: Settings) -> Self {
-        let token = format!("{}/{}", clock::nonce(24), clock::nonce(10)).to_uppercase();
         Self {
-            token: token.into(),
+            keys: Arc::new(Keys::new()),
             csp: Arc::new(Csp::new()),
             organisation: Arc::new(Mutex::new(Organisation::new(devices, settings))),
             judge: Arc::new(Judge::new(Faults::default())),
@@ -135,9 +151,13 @@ impl World {
         }
     }
 
-    /// What `X-Auth-Token` must hold: `SECRET/ID`.
+    /// What `X-Auth-Token` must hold in the cloud: `SECRET/ID`.
     pub fn token(&self) -> &str {
-        &self.token
+        &self.keys.cloud
+    }
+
+    pub fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// What may be exchanged for an access token instead.
@@ -177,16 +197,16 @@ impl World {
 
     /// Asks for a session; one that the device already has is given again.
     pub fn open(&self, device: u64) -> Result<Opened, Refusal> {
-        self.open_for(device, Timeouts::default())
+        self.open_by(device, Terms::of_the_cloud(self.max_sessions()))
     }
 
-    /// The same with patience of one's own; a session that is there keeps its.
-    pub fn open_for(&self, device: u64, timeouts: Timeouts) -> Result<Opened, Refusal> {
+    /// The same on terms of one's own; a session that is there keeps its.
+    pub(super) fn open_by(&self, device: u64, terms: Terms) -> Result<Opened, Refusal> {
         let mut org = self.lock();
         if self.fate == Fate::SessionLimit {
             return Err(Refusal::SessionLimit);
         }
-        let mut opened = org.open(device, timeouts, Instant::now())?;
+        let mut opened = org.open(device, terms, Instant::now())?;
         if self.fate == Fate::NeverChecksIn && !opened.existed {
             opened.session.next_change = org.never_checks_in();
         }
@@ -211,12 +231,43 @@ impl World {
 
     /// All that are known, oldest first.
     pub fn sessions(&self) -> Vec<SessionView> {
+        let now = Instant::now();
         let mut org = self.lock();
-        org.advance_all(Instant::now());
+        org.advance_all(now);
         org.sessions
             .values()
+            .filter(|session| !session.is_gone(now))
             .map(|s| org.shown(s.device).session(s))
             .collect()
+    }
+
+    /// All of which anything is kept, those that ended among them, oldest first.
+    pub(super) fn kept_sessions(&self) -> Vec<SessionView> {
+        let mut org = self.lock();
+        org.advance_all(Instant::now());
+        let kept = org.sessions.values();
+        kept.map(|s| org.shown(s.device).session(s)).collect()
+    }
+
+    /// A session with all its commands and files, also if it has ended.
+    pub(super) fn kept(&self, number: u64) -> Option<Kept> {
+        let mut org = self.lock();
+        org.advance_all(Instant::now());
+        let session = org.sessions.get(&number)?;
+        let shown = org.shown(session.device);
+        let commands = 0..session.commands.len() as u64;
+        Some(Kept {
+            session: shown.session(session),
+            commands: commands
+                .filter_map(|n| shown.command(session, n).ok())
+                .collect(),
+            files: session.store.files().to_vec(),
+        })
+    }
+
+    /// The whole id of a session that is known by its number.
+    pub(super) fn full_id(&self, number: u64) -> Option<String> {
+        self.lock().sessions.get(&number).map(Session::id)
     }
 
     pub fn keep_alive(&self, id: &str) -> Result<SessionView, Refusal> {
@@ -228,11 +279,12 @@ impl World {
         })
     }
 
-    /// Ends a session for everybody: what is pending is cancelled, what runs goes on, the store is gone.
+    /// Ends a session for everybody: what is pending is cancelled, what runs goes on.
     pub fn close(&self, id: &str) -> Result<(), Refusal> {
+        let now = Instant::now();
         let mut org = self.lock();
-        let number = org.known(id, Instant::now())?;
-        org.close(number);
+        let number = org.known(id, now)?;
+        org.close(number, now);
         Ok(())
     }
 
@@ -254,10 +306,11 @@ impl World {
         Some((id, self.lock().devices.get(&id)?.name.clone()))
     }
 
-    pub(super) fn command_name(&self, id: &str, number: usize) -> Option<String> {
+    pub(super) fn command_name(&self, id: &str, number: u64) -> Option<String> {
         let mut org = self.lock();
         let session = org.known(id, Instant::now()).ok()?;
-        let issued = org.sessions.get(&session)?.commands.get(number)?;
+        let index = usize::try_from(number).ok()?;
+        let issued = org.sessions.get(&session)?.commands.get(index)?;
         Some(issued.order.name().to_owned())
     }
 
@@ -280,7 +333,7 @@ impl World {
             if let Order::PutFile { file_id, .. } = &order
                 && session.store.find(file_id).is_none()
             {
-                return Err(Refusal::NotFound(format!("file {file_id}")));
+                return Err(Refusal::NotFound(Missing::File(file_id.clone())));
             }
             let number = session.post(order, self.fate, now);
             shown.command(session, number)
@@ -306,7 +359,7 @@ impl World {
                 .ok()
                 .and_then(|index| session.commands.get_mut(index))
                 .map(|issued| issued.cancel(now))
-                .ok_or_else(|| Refusal::NotFound(format!("command {number}")))
+                .ok_or_else(|| Refusal::NotFound(Missing::Command(number)))
         })
     }
 
@@ -325,7 +378,7 @@ impl World {
     pub fn file(&self, id: &str, file: &str) -> Result<Stored, Refusal> {
         self.with_session(id, |_, session, _| {
             let found = session.store.find(file).cloned();
-            found.ok_or_else(|| Refusal::NotFound(format!("file {file}")))
+            found.ok_or_else(|| Refusal::NotFound(Missing::File(file.to_owned())))
         })
     }
 
@@ -334,14 +387,14 @@ impl World {
             if session.store.remove(file) {
                 Ok(())
             } else {
-                Err(Refusal::NotFound(format!("file {file}")))
+                Err(Refusal::NotFound(Missing::File(file.to_owned())))
             }
         })
     }
 
     /// A file's bytes, as the port gets them.
     pub(super) fn take_content(&self, id: &str, file: &str) -> Result<Clip, Refusal> {
-        let missing = || Refusal::NotFound(format!("content of file {file}"));
+        let missing = || Refusal::NotFound(Missing::Content(file.to_owned()));
         let clip = self.file(id, file)?.clip.ok_or_else(missing)?;
         self.lock().books.content_bytes += clip.len();
         Ok(clip)
@@ -349,7 +402,7 @@ impl World {
 
     /// An address on the content host, good for one fetch.
     pub(super) fn sign(&self, id: &str, file: &str) -> Result<String, Refusal> {
-        let missing = || Refusal::NotFound(format!("content of file {file}"));
+        let missing = || Refusal::NotFound(Missing::Content(file.to_owned()));
         let clip = self.file(id, file)?.clip.ok_or_else(missing)?;
         let mut org = self.lock();
         let path = org.tickets.mint((id, file), clip, Instant::now());
@@ -383,6 +436,10 @@ impl World {
 
     pub(super) fn manners(&self) -> Manners {
         self.lock().settings.manners
+    }
+
+    pub(super) fn max_sessions(&self) -> usize {
+        self.lock().settings.max_sessions
     }
 
     pub(super) fn max_upload(&self) -> usize {
@@ -426,5 +483,5 @@ impl World {
 }
 
 fn gone(id: &str) -> Refusal {
-    Refusal::NotFound(format!("session {id}"))
+    Refusal::NotFound(Missing::Session(id.to_owned()))
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 import urllib.request
@@ -28,6 +29,8 @@ class Simulator:
             name, value = line.removeprefix("export ").strip().split("=", 1)
             exports[name] = value
         self.url, self.token, self.org = exports["CBC_URL"], exports["CBC_TOKEN"], exports["CBC_ORG_KEY"]
+        keys = re.findall(r"^  (v3|EDR|App Control)  +(\S+)$", self.talk(), re.MULTILINE)
+        self.tokens = dict(keys)
         lines = [line.split()[-1] for line in self.talk().splitlines() if line.startswith("what really happens")]
         self.control = lines[0].removesuffix("/books")
 

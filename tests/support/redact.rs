@@ -1,6 +1,6 @@
 //! What differs from run to run, and the word that stands for it. There is no other list.
 
-use Part::{Alnum, Digits, Hex, Text};
+use Part::{Alnum, Digits, Hex, Text, Upper};
 use std::path::Path;
 
 /// A piece of a pattern.
@@ -13,6 +13,8 @@ enum Part {
     Hex(usize),
     /// So many lower-case letters and digits.
     Alnum(usize),
+    /// The same in upper case.
+    Upper(usize),
 }
 
 /// Patterns with what stands for them; the first that fits wins.
@@ -60,6 +62,9 @@ const LIST: &[(&[Part], &str)] = &[
         "http://127.0.0.1:[PORT]",
     ),
     (&[Hex(64)], "[SHA256]"),
+    // The keys of a simulator.
+    (&[Hex(40)], "[KEY]"),
+    (&[Upper(24), Text("/"), Upper(10)], "[KEY]"),
     // The outputs of programs have names that are never used twice.
     (
         &[Text("sortie-"), Alnum(6), Text("-"), Alnum(8), Text(".out")],
@@ -152,6 +157,7 @@ fn length(parts: &[Part], text: &str) -> Option<usize> {
             Digits => many(rest, usize::MAX, |c| c.is_ascii_digit())?,
             Hex(count) => exactly(rest, count, |c| matches!(c, '0'..='9' | 'a'..='f'))?,
             Alnum(count) => exactly(rest, count, |c| matches!(c, '0'..='9' | 'a'..='z'))?,
+            Upper(count) => exactly(rest, count, |c| matches!(c, '0'..='9' | 'A'..='Z'))?,
         };
     }
     Some(text.len() - rest.len())

@@ -1,21 +1,18 @@
 //! Live Response v6: `/appservices/v6/orgs/{org}/liveresponse/…`.
 
-use super::{Problem, Routed, multipart, orders, shapes};
+use super::orders::Operand;
+use super::{Problem, Reply, Routed, multipart, orders, shapes, terms};
 use crate::sim::endpoint::content::{Clip, Content};
 use crate::sim::manners::ContentFrom;
-use crate::sim::session::Timeouts;
 use crate::sim::view::CommandView;
 use crate::sim::world::World;
 use crate::wire::{Method, Request, Response};
 use serde_json::Value;
-use std::time::Duration;
 
 /// Bytes of a command's body above which the service refuses it.
 const MAX_COMMAND: usize = 10 * 1024;
 /// Bytes of any other JSON body.
 const MAX_JSON: usize = 8 << 20;
-/// Seconds that a client may choose for a timeout: a day at most.
-const MAX_TIMEOUT: i64 = 86_400;
 
 pub(super) fn answer(world: &World, request: &Request, path: &[&str]) -> Routed {
     let (route, answer) = match path {
@@ -41,13 +38,15 @@ pub(super) fn answer(world: &World, request: &Request, path: &[&str]) -> Routed 
             "liveresponse/sessions/{id}/files/{file}",
             file_object(world, request, id, file),
         ),
-        ["sessions", id, "files", file, "content"] => (
-            "liveresponse/sessions/{id}/files/{file}/content",
-            content(world, request, id, file),
-        ),
+        ["sessions", id, "files", file, "content"] => {
+            return Some((
+                "liveresponse/sessions/{id}/files/{file}/content",
+                content(world, request, id, file),
+            ));
+        }
         _ => return None,
     };
-    Some((route, answer))
+    Some((route, answer.map(Reply::Whole)))
 }
 
 type Answer = Result<Response, Problem>;
@@ -64,7 +63,7 @@ fn sessions(world: &World, request: &Request) -> Answer {
                 .ok_or_else(|| Problem::bad_request("device_id is missing"))?;
             // A device that cannot exist (connection tests ask for -1) is an unknown one.
             let device = u64::try_from(device).unwrap_or(u64::MAX);
-            let opened = world.open_for(device, timeouts(&body)?)?;
+            let opened = world.open_by(device, terms::cloud(world, &body)?)?;
             Ok(Response::json(201, &shapes::session(&opened.session)))
         }
         _ => Err(Problem::wrong_method()),
@@ -109,7 +108,7 @@ fn commands(world: &World, request: &Request, id: &str) -> Answer {
             if request.body.len() > MAX_COMMAND {
                 return Err(Problem::bad_request("the command is larger than 10 KB"));
             }
-            let order = orders::read(&body(request)?)?;
+            let order = orders::read(&body(request)?, Operand::V6)?;
             let command = world.post(id, order)?;
             Ok(Response::json(201, &shown(world, &command)))
         }
@@ -167,21 +166,16 @@ fn file_object(world: &World, request: &Request, id: &str, file: &str) -> Answer
     }
 }
 
-fn content(world: &World, request: &Request, id: &str, file: &str) -> Answer {
+fn content(world: &World, request: &Request, id: &str, file: &str) -> Result<Reply, Problem> {
     match request.method {
-        Method::Get if world.manners().content == ContentFrom::Here => Ok(Response {
-            headers: vec![(
-                "content-type".to_owned(),
-                "application/octet-stream".to_owned(),
-            )],
-            body: world.take_content(id, file)?.bytes(),
-            ..Response::new(200)
-        }),
+        Method::Get if world.manners().content == ContentFrom::Here => {
+            Ok(Reply::Content(world.take_content(id, file)?))
+        }
         Method::Get => {
             let location = world.sign(id, file)?;
             let mut response = Response::new(302);
             response.headers.push(("location".to_owned(), location));
-            Ok(response)
+            Ok(response.into())
         }
         _ => Err(Problem::wrong_method()),
     }
@@ -189,25 +183,6 @@ fn content(world: &World, request: &Request, id: &str, file: &str) -> Answer {
 
 fn shown(world: &World, command: &CommandView) -> Value {
     shapes::command(command, world.manners())
-}
-
-/// How long a client wants its session to wait; both spellings are in use.
-fn timeouts(body: &Value) -> Result<Timeouts, Problem> {
-    let seconds = |keys: &[&str]| -> Result<Option<Duration>, Problem> {
-        for key in keys {
-            if let Some(seconds) = orders::integer(body, key)? {
-                let seconds = seconds.clamp(1, MAX_TIMEOUT).unsigned_abs();
-                return Ok(Some(Duration::from_secs(seconds)));
-            }
-        }
-        Ok(None)
-    };
-    let usual = Timeouts::default();
-    Ok(Timeouts {
-        check_in: seconds(&["check_in_timeout", "checkin_timeout"])?.unwrap_or(usual.check_in),
-        session: seconds(&["session_timeout"])?.unwrap_or(usual.session),
-        command: seconds(&["default_command_timeout"])?,
-    })
 }
 
 pub(super) fn body(request: &Request) -> Result<Value, Problem> {

@@ -1,6 +1,6 @@
 //! Credentials: the key in its header, or an access token that was exchanged for one before.
 
-use super::{Problem, decode};
+use super::{Problem, Product, Reply, Routed, decode};
 use crate::sim::world::World;
 use crate::wire::{Method, Request, Response};
 use base64::Engine;
@@ -9,22 +9,30 @@ use serde_json::{Value, json};
 
 const PREFIX: &str = "/csp/gateway/am/api/auth/";
 
-/// Does the request carry a key or an access token that is valid?
-pub(super) fn is_admitted(world: &World, request: &Request) -> bool {
+/// Does the request carry a key or an access token that is valid for this product?
+pub(super) fn is_admitted(world: &World, request: &Request, product: Product) -> bool {
+    let keys = world.keys();
     if let Some(token) = request.header("x-auth-token") {
-        return token == world.token();
+        return match product {
+            Product::Cloud => token == keys.cloud,
+            // There an application may stand in place of a key.
+            Product::V3 => {
+                let csp = world.csp();
+                token == keys.v3 || token == format!("{}/{}", csp.app_secret, csp.app_id)
+            }
+            Product::Edr => token == keys.edr,
+            Product::AppControl => token == keys.app_control,
+        };
     }
-    request
-        .header("authorization")
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .is_some_and(|token| world.admits(token))
+    product == Product::Cloud
+        && request
+            .header("authorization")
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .is_some_and(|token| world.admits(token))
 }
 
 /// The routes where access tokens are had; none if it is no such route.
-pub(super) fn answer(
-    world: &World,
-    request: &Request,
-) -> Option<(&'static str, Result<Response, Problem>)> {
+pub(super) fn answer(world: &World, request: &Request) -> Routed {
     let (route, is_right) = match request.path.strip_prefix(PREFIX)? {
         "token" => ("csp/auth/token", is_our_app(world, request)),
         "api-tokens/authorize" => (
@@ -42,7 +50,7 @@ pub(super) fn answer(
         )),
         _ => Err(Problem::wrong_method()),
     };
-    Some((route, answer))
+    Some((route, answer.map(Reply::Whole)))
 }
 
 fn granted(world: &World) -> Value {

@@ -2,7 +2,7 @@
 
 use super::cloud_v6::body;
 use super::device_search::Search;
-use super::{Problem, Routed, orders};
+use super::{Problem, Reply, Routed, orders};
 use crate::sim::actions::{Action, Toggle};
 use crate::sim::world::World;
 use crate::wire::{Method, Request, Response};
@@ -16,7 +16,7 @@ pub(super) fn answer(world: &World, request: &Request, path: &[&str]) -> Routed 
         Method::Post => act(world, request),
         _ => Err(Problem::wrong_method()),
     };
-    Some(("device_actions", answer))
+    Some(("device_actions", answer.map(Reply::Whole)))
 }
 
 fn act(world: &World, request: &Request) -> Result<Response, Problem> {

@@ -46,8 +46,9 @@ impl Search {
     pub(super) fn read(body: &Value) -> Result<Self, Problem> {
         let query = match body.get("query") {
             None | Some(Value::Null) => Query::default(),
-            Some(Value::String(text)) => Query::read(text)
-                .map_err(|()| Problem::new(400, Problem::BAD_QUERY, "the query cannot be read"))?,
+            Some(Value::String(text)) => {
+                Query::read(text).map_err(|()| Problem::bad_query("the query cannot be read"))?
+            }
             Some(_) => return Err(Problem::bad_request("query is not text")),
         };
         Ok(Self {

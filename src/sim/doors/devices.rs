@@ -3,7 +3,7 @@
 
 use super::cloud_v6::body;
 use super::device_search::Search;
-use super::{Problem, Routed, facets, shapes};
+use super::{Problem, Reply, Routed, facets, shapes};
 use crate::model::device::{Device, Os};
 use crate::model::id::DeviceId;
 use crate::sim::actions::Scan;
@@ -39,7 +39,7 @@ pub(super) fn answer(world: &World, request: &Request, path: &[&str]) -> Routed 
         _ => return None,
     };
     if request.method == method {
-        Some((route, result))
+        Some((route, result.map(Reply::Whole)))
     } else {
         Some((route, Err(Problem::wrong_method())))
     }

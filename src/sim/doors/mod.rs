@@ -3,24 +3,31 @@
 //! Written from the API's contract. What the service has and this does not is answered with 404 and
 //! written into the books, so that a test notices.
 
+mod address;
+mod app_control;
 mod cloud_v6;
 mod csp;
 mod device_actions;
 mod device_search;
 mod devices;
+mod edr;
 mod facets;
 mod multipart;
 mod orders;
+mod problem;
 mod query;
 pub(super) mod shapes;
+mod terms;
+mod v3;
 
+pub(super) use address::{Address, body as lenient_body, waits};
 pub(super) use devices::found;
 
 use super::endpoint::content::Clip;
 use super::tickets;
 use super::world::{Refusal, World};
 use crate::wire::{Method, Request, Response};
-use serde_json::json;
+use problem::Problem;
 
 /// Answers any request, whichever host it would go to.
 pub fn answer(world: &World, request: &Request) -> Response {
@@ -46,71 +53,103 @@ pub(super) fn whole(reply: Reply) -> Response {
 }
 
 /// An answer whose content may be too large to hold.
+#[derive(Debug)]
 pub(super) enum Reply {
     Whole(Response),
     Content(Clip),
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        Self::Whole(response)
+    }
 }
 
 pub(super) fn reply(world: &World, request: &Request) -> Reply {
     if request.path.starts_with(tickets::PREFIX) {
         content(world, request)
     } else {
-        Reply::Whole(api(world, request).1)
+        api(world, request).1
     }
+}
+
+/// What the books call a route, and its answer; none if there is no such route.
+type Routed = Option<(&'static str, Result<Reply, Problem>)>;
+type Door = fn(&World, &Request, &[&str]) -> Routed;
+
+/// Whose API a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Product {
+    Cloud,
+    V3,
+    Edr,
+    AppControl,
 }
 
 /// The API's host: everything but signed content. The answer, and before it what the books call the route.
-pub(super) fn api(world: &World, request: &Request) -> (String, Response) {
+pub(super) fn api(world: &World, request: &Request) -> (String, Reply) {
     if let Some((route, answer)) = csp::answer(world, request) {
-        let route = format!("{} {route}", request.method.as_str());
-        world.note(|books| books.request(&route));
-        return (route, answer.unwrap_or_else(Response::from));
-    }
-    if !csp::is_admitted(world, request) {
-        world.note(|books| books.request("401"));
-        let problem = Problem::new(401, "UNAUTHORIZED", "the API key is not valid");
-        return ("401".to_owned(), problem.into());
+        return booked(world, request, Product::Cloud, (route, answer));
     }
     let path: Vec<String> = request.path.split('/').skip(1).map(decode).collect();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    let found = match path.as_slice() {
-        ["appservices", "v6", "orgs", org, rest @ ..] => in_org(world, request, org, rest),
-        _ => None,
+    let (product, door, rest): (Product, Door, &[&str]) = match path.as_slice() {
+        ["integrationServices", "v3", rest @ ..] => (Product::V3, v3::answer, rest),
+        ["api", "bit9platform", "v1", rest @ ..] => {
+            (Product::AppControl, app_control::answer, rest)
+        }
+        ["api", rest @ ..] => (Product::Edr, edr::answer, rest),
+        all => (Product::Cloud, cloud, all),
     };
-    found.unwrap_or_else(|| {
-        let route = format!("{} {}", request.method.as_str(), request.path);
-        world.note(|books| books.unknown_route(&route));
-        let problem = Problem::new(404, "UNKNOWN_ROUTE", "there is no such route");
-        ("unknown".to_owned(), problem.into())
-    })
+    if !csp::is_admitted(world, request, product) {
+        world.note(|books| books.request("401"));
+        return (
+            "401".to_owned(),
+            Problem::unauthorized().told(product).into(),
+        );
+    }
+    if let Some(routed) = door(world, request, rest) {
+        return booked(world, request, product, routed);
+    }
+    let route = format!("{} {}", request.method.as_str(), request.path);
+    world.note(|books| books.unknown_route(&route));
+    let answer = Problem::unknown_route().told(product);
+    ("unknown".to_owned(), answer.into())
 }
 
-/// None if there is no such route.
-fn in_org(
+fn booked(
     world: &World,
     request: &Request,
-    org: &str,
-    rest: &[&str],
-) -> Option<(String, Response)> {
+    product: Product,
+    (route, answer): (&'static str, Result<Reply, Problem>),
+) -> (String, Reply) {
+    let route = match route {
+        // Of an organisation that the key is not for.
+        "403" => route.to_owned(),
+        _ => format!("{} {route}", request.method.as_str()),
+    };
+    world.note(|books| books.request(&route));
+    let answer = answer.unwrap_or_else(|problem| problem.told(product).into());
+    (route, answer)
+}
+
+/// The sixth version, `/appservices/v6/orgs/{org}/…`.
+fn cloud(world: &World, request: &Request, path: &[&str]) -> Routed {
+    let ["appservices", "v6", "orgs", org, rest @ ..] = path else {
+        return None;
+    };
     let (door, rest): (Door, _) = match rest {
         ["liveresponse", rest @ ..] => (cloud_v6::answer, rest),
         ["devices", ..] => (devices::answer, rest),
         ["device_actions", ..] => (device_actions::answer, rest),
         _ => return None,
     };
-    if org != world.org_key() {
-        world.note(|books| books.request("403"));
+    if *org != world.org_key() {
         let problem = Problem::new(403, "FORBIDDEN", "org_id does not match the API key");
-        return Some(("403".to_owned(), problem.into()));
+        return Some(("403", Err(problem)));
     }
-    let (route, answer) = door(world, request, rest)?;
-    let route = format!("{} {route}", request.method.as_str());
-    world.note(|books| books.request(&route));
-    Some((route, answer.unwrap_or_else(Response::from)))
+    door(world, request, rest)
 }
-
-type Routed = Option<(&'static str, Result<Response, Problem>)>;
-type Door = fn(&World, &Request, &[&str]) -> Routed;
 
 /// The content host: a signature instead of a key.
 pub(super) fn content(world: &World, request: &Request) -> Reply {
@@ -137,67 +176,6 @@ pub(super) fn content(world: &World, request: &Request) -> Reply {
                 .to_vec(),
             ..Response::new(403)
         }),
-    }
-}
-
-/// An error as the cloud words it.
-#[derive(Debug)]
-pub(super) struct Problem {
-    status: u16,
-    code: &'static str,
-    message: String,
-}
-
-impl Problem {
-    const BAD_QUERY: &'static str = "INVALID_QUERY";
-
-    fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-        }
-    }
-
-    fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(400, "BAD_REQUEST", message)
-    }
-
-    fn too_large() -> Self {
-        Self::new(413, "PAYLOAD_TOO_LARGE", "the body is too large")
-    }
-
-    fn wrong_method() -> Self {
-        Self::new(
-            405,
-            "METHOD_NOT_ALLOWED",
-            "the route exists, the method does not",
-        )
-    }
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        let (status, code) = match &refusal {
-            Refusal::NotFound(_) => (404, "NOT_FOUND"),
-            Refusal::SessionLimit | Refusal::LiveResponseOff(_) | Refusal::BadTicket => {
-                (403, "FORBIDDEN")
-            }
-            Refusal::NotActive(_) => (409, "CONFLICT"),
-            Refusal::CommandLimit(_) | Refusal::Unsupported(_) => (400, "BAD_REQUEST"),
-        };
-        Self::new(status, code, refusal.to_string())
-    }
-}
-
-impl From<Problem> for Response {
-    fn from(problem: Problem) -> Self {
-        let mut body = json!({"error_code": problem.code, "message": problem.message});
-        if problem.code == Problem::BAD_QUERY {
-            // The one error that clients know by its reason.
-            body["reason"] = json!("query_malformed_syntax");
-        }
-        Self::json(problem.status, &body)
     }
 }
 

@@ -1,21 +1,48 @@
-//! Command bodies of v6, read with the service's leniency: `path` or `object`, booleans as text, numbers as text.
+//! Command bodies, read with the services' leniency: booleans as text, numbers as text.
 
 use super::Problem;
 use crate::sim::endpoint::order::Order;
 use crate::sim::endpoint::registry::{self, Overwrite};
 use serde_json::Value;
 
-pub(super) fn read(body: &Value) -> Result<Order, Problem> {
+/// What commands call the things that they are about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Operand {
+    path: &'static [&'static str],
+    pid: &'static [&'static str],
+    /// Files are numbers, and not UUIDs alone.
+    counts_files: bool,
+}
+
+impl Operand {
+    /// The sixth version has names of its own, and still takes the older one.
+    pub(super) const V6: Self = Self {
+        path: &["path", "object"],
+        pid: &["pid", "object", "path"],
+        counts_files: false,
+    };
+    pub(super) const OBJECT: Self = Self {
+        path: &["object"],
+        pid: &["object"],
+        counts_files: true,
+    };
+}
+
+pub(super) fn read(body: &Value, operand: Operand) -> Result<Order, Problem> {
     let name = text(body, "name")?.ok_or_else(|| Problem::bad_request("name is missing"))?;
     let path = || {
-        let path = text(body, "path")?.or(text(body, "object")?);
-        path.filter(|path| !path.is_empty())
-            .ok_or_else(|| Problem::bad_request(format!("{name} needs a path")))
+        for key in operand.path {
+            if let Some(path) = text(body, key)?.filter(|path| !path.is_empty()) {
+                return Ok(path);
+            }
+        }
+        let key = operand.path[0];
+        Err(Problem::bad_request(format!("{name} needs its {key}")))
     };
     Ok(match name.as_str() {
         "put file" => Order::PutFile {
             path: path()?,
-            file_id: text(body, "file_id")?
+            file_id: file_id(body, operand)?
                 .ok_or_else(|| Problem::bad_request("put file needs a file_id"))?,
         },
         "get file" => Order::GetFile {
@@ -34,8 +61,9 @@ pub(super) fn read(body: &Value) -> Result<Order, Problem> {
         "reg set value" => set_value(body, path()?)?,
         "process list" => Order::ProcessList,
         "kill" => Order::Kill {
-            pid: ["pid", "object", "path"]
-                .into_iter()
+            pid: operand
+                .pid
+                .iter()
                 .find_map(|key| natural(body, key).transpose())
                 .unwrap_or_else(|| Err(Problem::bad_request("kill needs a pid")))?,
         },
@@ -98,6 +126,13 @@ fn value_text(kind: &str, data: &Value) -> Option<String> {
             Value::Null => Some(String::new()),
             _ => None,
         },
+    }
+}
+
+fn file_id(body: &Value, operand: Operand) -> Result<Option<String>, Problem> {
+    match body.get("file_id") {
+        Some(Value::Number(number)) if operand.counts_files => Ok(Some(number.to_string())),
+        _ => text(body, "file_id"),
     }
 }
 

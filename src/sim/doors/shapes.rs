@@ -17,7 +17,9 @@ pub(super) fn session(view: &SessionView) -> Value {
     let status = match view.status {
         Status::Pending => "PENDING",
         Status::Active => "ACTIVE",
+        Status::Inactive => "INACTIVE",
         Status::Timeout => "TIMEOUT",
+        Status::Closed => "CLOSE",
     };
     let known = view.checked_in.as_ref();
     json!({
@@ -79,7 +81,7 @@ pub(in crate::sim) fn command(view: &CommandView, manners: Manners) -> Value {
     });
     if let (Order::GetFile { offset, count, .. }, Some(file)) = (&view.order, &view.file) {
         body["file_details"] =
-            json!({"offset": offset, "count": count.unwrap_or(0), "file_id": file});
+            json!({"offset": offset, "count": count.unwrap_or(0), "file_id": file.uuid});
     }
     if let Some(Ok(result)) = outcome {
         add(&mut body, view, result, manners);
@@ -180,7 +182,7 @@ pub(super) fn file(stored: &Stored) -> Value {
         Origin::Endpoint => 0,
     };
     json!({
-        "id": stored.id,
+        "id": stored.id.uuid,
         "size": size,
         "file_name": stored.name,
         "size_uploaded": uploaded,

@@ -149,7 +149,7 @@ mod tests {
 
     fn event(device: u64) -> Event {
         Event {
-            route: Some(Route::Commands),
+            route: Some(Route::COMMANDS),
             method: Method::Post,
             device: Some((device, format!("WS-{device}"))),
             session: Some(format!("1:{device}")),

@@ -5,10 +5,10 @@
 
 use super::route::Route;
 use super::{Amount, End, Event, Fault, Moment, Page, What};
-use crate::sim::doors::{self, Reply};
+use crate::sim::doors::{self, Address, Reply};
 use crate::sim::world::World;
 use crate::wire::{Method, Request, Response};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 /// What becomes of a request.
@@ -237,6 +237,7 @@ impl Page {
                 "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
                     .to_owned(),
             ),
+            Self::Text => ("text/plain", "planted by the scenario".to_owned()),
             Self::Empty => return Response::new(status),
         };
         Response {
@@ -249,50 +250,24 @@ impl Page {
 
 impl Event {
     fn of(world: &World, request: &Request) -> Self {
-        let parts: Vec<String> = request.path.split('/').skip(1).map(doors::decode).collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let mut event = Self {
-            route: Route::of_path(&request.path),
-            method: request.method,
-            device: None,
-            session: None,
-            command: None,
-        };
-        if event.route == Some(Route::Signed) {
-            event.session = world.ticket_holder(&doors::decode(&request.path));
-        } else if let ["appservices", "v6", "orgs", _, rest @ ..] = parts.as_slice() {
-            match rest {
-                ["liveresponse", "sessions"] => {
-                    event.device = named(world, &body(request)["device_id"]);
-                }
-                ["device_actions"] => {
-                    // Several have no device in common that a rule could be about.
-                    if let [id] = body(request)["device_id"]
-                        .as_array()
-                        .map_or(&[][..], Vec::as_slice)
-                    {
-                        event.device = named(world, id);
-                    }
-                }
-                ["liveresponse", "sessions", session, more @ ..] => {
-                    event.session = Some((*session).to_owned());
-                    event.command = match (more, request.method) {
-                        _ if !world.judge().asks_for_commands() => None,
-                        (["commands"], Method::Post) => {
-                            body(request)["name"].as_str().map(str::to_owned)
-                        }
-                        (["commands", number], _) => number
-                            .parse()
-                            .ok()
-                            .and_then(|number| world.command_name(session, number)),
-                        _ => None,
-                    };
-                }
-                ["devices", id] => event.device = id.parse().ok().and_then(|id| world.named(id)),
-                _ => {}
+        let route = Route::of_path(&request.path);
+        let address = Address::of(world, request);
+        let command = match (&address.session, address.command) {
+            _ if !world.judge().asks_for_commands() => None,
+            (Some(session), Some(number)) => world.command_name(session, number),
+            _ if request.method == Method::Post && route.is_some_and(Route::takes_commands) => {
+                let name = &doors::lenient_body(request)["name"];
+                name.as_str().map(str::to_owned)
             }
+            _ => None,
+        };
+        Self {
+            route,
+            method: request.method,
+            device: address.device.and_then(|id| world.named(id)),
+            session: address.session,
+            command,
         }
-        event.device_of_session(world)
     }
 
     /// An event of the port.
@@ -302,41 +277,24 @@ impl Event {
         session: &str,
         command: Option<&str>,
     ) -> Self {
-        let event = Self {
+        let device = session.split_once(':').and_then(|(_, id)| id.parse().ok());
+        Self {
             route: Some(route),
             method,
-            device: None,
+            device: device.and_then(|id| world.named(id)),
             session: Some(session.to_owned()),
             command: command.map(str::to_owned),
-        };
-        event.device_of_session(world)
+        }
     }
 
     /// A request for a session, at the port.
     pub(in crate::sim) fn request(world: &World, device: u64) -> Self {
         Self {
-            route: Some(Route::Sessions),
+            route: Some(Route::SESSIONS),
             method: Method::Post,
             device: world.named(device),
             session: None,
             command: None,
         }
     }
-
-    fn device_of_session(mut self, world: &World) -> Self {
-        if let Some((_, device)) = self.session.as_deref().and_then(|id| id.split_once(':')) {
-            self.device = device.parse().ok().and_then(|id| world.named(id));
-        }
-        self
-    }
-}
-
-fn body(request: &Request) -> Value {
-    serde_json::from_slice(&request.body).unwrap_or_default()
-}
-
-/// The device of that number, which may be text.
-fn named(world: &World, id: &Value) -> Option<(u64, String)> {
-    let id = id.as_u64().or_else(|| id.as_str()?.trim().parse().ok())?;
-    world.named(id)
 }

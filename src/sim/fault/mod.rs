@@ -171,6 +171,7 @@ impl Amount {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Page {
     Json,
+    Text,
     Html,
     Xml,
     Empty,
@@ -234,18 +235,18 @@ impl What {
         }
     }
 
-    /// The only request at which it can happen, if there is only one.
-    pub(super) fn only_at(&self) -> Option<Route> {
+    /// At which routes, with POST, it can happen, if it cannot everywhere.
+    pub(super) fn only_at(&self) -> Option<fn(Route) -> bool> {
         match self {
-            Self::Fate(Fate::NeverChecksIn | Fate::SessionLimit) => Some(Route::Sessions),
-            Self::Fate(_) => Some(Route::Commands),
+            Self::Fate(Fate::NeverChecksIn | Fate::SessionLimit) => Some(Route::opens_sessions),
+            Self::Fate(_) => Some(Route::takes_commands),
             _ => None,
         }
     }
 
     fn can_happen(&self, event: &Event) -> bool {
         match self.only_at() {
-            Some(route) => event.route == Some(route) && event.method == Method::Post,
+            Some(fits) => event.route.is_some_and(fits) && event.method == Method::Post,
             None => !matches!(self, Self::Lose) || event.session.is_some(),
         }
     }

@@ -41,6 +41,7 @@ impl Choice for Per {
 impl Choice for Page {
     const CHOICES: &'static [(&'static str, Self)] = &[
         ("json", Self::Json),
+        ("text", Self::Text),
         ("html", Self::Html),
         ("xml", Self::Xml),
         ("empty", Self::Empty),
@@ -376,19 +377,23 @@ fn redirect(
 /// What cannot happen where the author wants it never would, and nobody would notice.
 fn fits(fields: &mut Fields<'_, '_>, what: &What, about: &About) {
     let word = what.word();
-    if let Some(route) = what.only_at() {
-        let wrong_route = !about.routes.is_empty() && !about.routes.contains(&route);
+    if let Some(can) = what.only_at() {
+        let wrong_route = !about.routes.is_empty() && !about.routes.iter().any(|route| can(*route));
         let wrong_method = !about.methods.is_empty() && !about.methods.contains(&Method::Post);
         let key = if wrong_route { "route" } else { "method" };
         if wrong_route || wrong_method {
             let span = fields.key_span(key);
-            let message = format!("this `{word}` happens at POST {} only", route.word());
+            let routes: Vec<&str> = Route::all()
+                .filter(|route| can(*route))
+                .map(Route::word)
+                .collect();
+            let message = format!("this `{word}` happens at POST {} only", List::or(&routes));
             fields
                 .diagnostics()
                 .error(Code::BadValue, span, message)
                 .help(format!("remove `{key}`"));
         }
-        if route == Route::Sessions && !about.commands.is_empty() {
+        if can(Route::SESSIONS) && !about.commands.is_empty() {
             let span = fields.key_span("command");
             let message = "no command is given where a session is asked for";
             fields.diagnostics().error(Code::BadValue, span, message);

@@ -256,10 +256,14 @@ mod tests {
 
     #[test]
     fn the_service_has_the_ways_that_are_said_of_it() {
-        use crate::sim::manners::{ContentFrom, Letters, Manners, Percent, RegistryNames, Sign};
+        use crate::sim::manners::{
+            ContentFrom, Edr, Letters, Manners, Percent, RegistryNames, Reopening, SessionList,
+            Sign, V3,
+        };
         let text = "devices: [{count: 1}]\norganisation: {max_sessions: 2, max_commands: 9, \
             command_status: lower, registry_names: documented, dump_percent: zero, \
-            result_codes: signed, content: here}";
+            result_codes: signed, content: here, v3: {session_list: listed}, \
+            edr: {reopening: refused, max_sessions: 3}}";
         let loaded = Scenario::load("s.yaml", text.as_bytes());
         let scenario = loaded.scenario.expect("it is sound");
         let settings = &scenario.organisation.settings;
@@ -270,13 +274,22 @@ mod tests {
             percent: Percent::StaysZero,
             codes: Sign::Signed,
             content: ContentFrom::Here,
+            v3: V3 {
+                session_list: SessionList::Listed,
+                ..V3::default()
+            },
+            edr: Edr {
+                reopening: Reopening::Refused,
+                max_sessions: 3,
+                ..Edr::default()
+            },
         };
         assert_eq!(settings.manners, expected);
         assert_eq!(scenario.world().manners(), expected);
 
         let mut refused = Diagnostics::new();
         scenario.refuse_http(&mut refused);
-        assert_eq!(refused.into_vec().len(), 5, "the limits hold there too");
+        assert_eq!(refused.into_vec().len(), 7, "the limits hold there too");
     }
 
     #[test]

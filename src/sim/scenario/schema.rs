@@ -6,7 +6,10 @@ use super::super::endpoint::programs::{Does, Encoding};
 use super::super::fault::route::Route;
 use super::super::fault::{Oddity, Page, Per};
 use super::super::fleet::image::Magic;
-use super::super::manners::{ContentFrom, Letters, Percent, RegistryNames, Sign};
+use super::super::manners::{
+    CloseAnswer, ContentFrom, FileIds, Letters, NoSensors, Percent, RegistryNames, RegistryTypes,
+    Reopening, SensorIds, SessionList, Sign, WhilePending,
+};
 use super::fault::{Lot, Named};
 use super::organisation::Limit;
 use crate::model::device::Os;
@@ -62,6 +65,44 @@ struct Organisation {
     /// Where the bytes of a file come from: elsewhere, by a redirect to another host, if nothing is said, or
     /// here, in the answer itself.
     content: Option<Word<ContentFrom>>,
+    /// Ways of the cloud's third version.
+    v3: Option<V3>,
+    /// Ways of EDR, and of its server's configuration.
+    edr: Option<Edr>,
+}
+
+/// Ways of the cloud's third version.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "only their schema is wanted")]
+struct V3 {
+    /// Whether a list of all sessions is refused with 405, as it is if nothing is said.
+    session_list: Option<Word<SessionList>>,
+    /// What files are called; numbers if nothing is said.
+    file_ids: Option<Word<FileIds>>,
+    /// Whether types of registry values begin with `pb`; they are plain if nothing is said.
+    registry_types: Option<Word<RegistryTypes>>,
+}
+
+/// Ways of EDR, and of its server's configuration.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "only their schema is wanted")]
+struct Edr {
+    /// Whether Live Response is switched on; if not, its routes are answered with 412.
+    live_response: Option<bool>,
+    /// How many sessions there may be at once; 10 if nothing is said.
+    max_sessions: Option<Limit>,
+    /// What a request for a second session on a device gets: the existing one if nothing is said, or 404.
+    reopening: Option<Word<Reopening>>,
+    /// How sessions write the number of their sensor; as a number if nothing is said.
+    sensor_ids: Option<Word<SensorIds>>,
+    /// What a session says of itself in answer to being closed; that it is if nothing is said.
+    close_answer: Option<Word<CloseAnswer>>,
+    /// What keepalive does to a session whose sensor has not checked in; it closes it if nothing is said.
+    keepalive_while_pending: Option<Word<WhilePending>>,
+    /// What a search for sensors is answered with that finds none; 204 if nothing is said.
+    no_sensors: Option<Word<NoSensors>>,
 }
 
 /// A device by its name, or a number of them.
@@ -312,7 +353,7 @@ macro_rules! inline {
 
 inline! {
     RouteName: {
-        let words: Vec<_> = Route::ALL.iter().map(|(word, _)| *word).collect();
+        let words: Vec<_> = Route::all().map(Route::word).collect();
         json_schema!({ "type": "string", "enum": words })
     };
     Moment: json_schema!({ "anyOf": [

@@ -12,7 +12,7 @@ async fn every_change_is_written_down_and_nothing_else() {
         .upload(id, "x", Clip::whole(Content::text("x")))
         .expect("is active");
     let set = json!({"name": "reg set value", "path": "HKLM\\S\\v", "value_type": "REG_SZ", "value_data": "x"});
-    let put = json!({"name": "put file", "path": "C:\\t\\x", "file_id": upload.id});
+    let put = json!({"name": "put file", "path": "C:\\t\\x", "file_id": upload.id.uuid});
     let path = |name: &str, path: &str| json!({"name": name, "path": path});
     let table = [
         (put, "C:\\t\\x", 0_u32),

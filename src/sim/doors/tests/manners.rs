@@ -34,6 +34,7 @@ async fn every_switch_changes_what_it_names() {
         percent: Percent::StaysZero,
         codes: Sign::Signed,
         content: ContentFrom::Here,
+        ..Manners::default()
     };
     let observed = json!({"registry_name": "v", "registry_type": "pbREG_SZ", "registry_data": "x"});
     let documented = json!({"value_name": "v", "value_type": "REG_SZ", "value_data": "x"});

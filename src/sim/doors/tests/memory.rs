@@ -95,7 +95,7 @@ async fn a_disk_has_an_end() {
         Clip::whole(Content::text(text))
     };
     let stored = world.upload(id, "a", clip("12345")).expect("is active").id;
-    let put = |path: &str| json!({"name": "put file", "path": path, "file_id": stored});
+    let put = |path: &str| json!({"name": "put file", "path": path, "file_id": stored.uuid});
     let clear = json!({"name": "delete file", "path": "C:\\t\\a"});
     let sent = [put("C:\\t\\a"), put("C:\\t\\b"), clear, put("C:\\t\\c")];
     let commands = sent.map(|body| send(&world, &session, &body));

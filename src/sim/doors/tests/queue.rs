@@ -67,7 +67,7 @@ async fn what_was_sent_first_happens_first() {
     let upload = world
         .upload(id, "new", Clip::whole(Content::text("x")))
         .expect("is active");
-    let put = json!({"name": "put file", "path": "C:\\t\\new", "file_id": upload.id});
+    let put = json!({"name": "put file", "path": "C:\\t\\new", "file_id": upload.id.uuid});
     let put = send(&world, &session, &put);
     let fetch = path("get file", "C:\\t\\a");
     let fetches = [

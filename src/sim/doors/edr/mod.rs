@@ -1,0 +1,9 @@
+//! EDR, the product that runs on the customer's own server: `/api/…`.
+
+use super::Routed;
+use crate::sim::world::World;
+use crate::wire::Request;
+
+pub(super) fn answer(_world: &World, _request: &Request, _path: &[&str]) -> Routed {
+    None
+}
