@@ -138,7 +138,7 @@ impl Queue {
     pub(super) fn ask(&mut self, device: &mut SimDevice, action: Action, now: Duration) {
         device.asked = Some((action.name(), now));
         if let Action::Quarantine(toggle) = action {
-            device.isolation_wanted = toggle.is_on();
+            device.isolation_asked = Some(toggle);
         }
         if let Some(due) = contact::next(device, now) {
             self.asked += 1;

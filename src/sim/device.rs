@@ -1,6 +1,6 @@
 //! A simulated device: what the organisation knows of it, how it behaves, and its endpoint.
 
-use super::actions::Scan;
+use super::actions::{Scan, Toggle};
 use super::console::Visit;
 use super::contact::{self, PERIOD};
 use super::endpoint::content::mix;
@@ -28,7 +28,7 @@ pub struct SimDevice {
     pub planted: bool,
     pub quarantined: bool,
     /// What was asked last of its isolation; its sensor hears of it when it reports.
-    pub(super) isolation_wanted: bool,
+    pub(super) isolation_asked: Option<Toggle>,
     /// The sensor watches and does not interfere.
     pub bypassed: bool,
     pub sensor_version: String,
@@ -103,7 +103,7 @@ impl SimDevice {
             .to_owned(),
             planted: false,
             quarantined: false,
-            isolation_wanted: false,
+            isolation_asked: None,
             bypassed: false,
             sensor_version: "3.9.1.2464".to_owned(),
             period: PERIOD,
@@ -189,6 +189,11 @@ impl SimDevice {
             Contact::Away { back, .. } => Some(back.saturating_sub(now) + usual),
             Contact::Offline(_) => None,
         }
+    }
+
+    /// Is it isolated, or will it be once its sensor reports?
+    pub(super) fn isolation_wanted(&self) -> bool {
+        self.isolation_asked.map_or(self.quarantined, Toggle::is_on)
     }
 
     pub(super) fn sensor_states(&self) -> Vec<&'static str> {

@@ -90,7 +90,7 @@ impl Organisation {
         now: Instant,
     ) -> Result<Opened, Refusal> {
         let known = self.devices.get(&device);
-        let known = known.ok_or_else(|| Refusal::NotFound(Missing::Device(device)))?;
+        let known = known.ok_or(Refusal::NotFound(Missing::Device(device)))?;
         if known.live_response == LiveResponse::Off {
             return Err(Refusal::LiveResponseOff(device));
         }

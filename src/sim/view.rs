@@ -106,7 +106,7 @@ impl Shown<'_> {
         let issued = usize::try_from(number)
             .ok()
             .and_then(|index| session.commands.get(index))
-            .ok_or_else(|| Refusal::NotFound(Missing::Command(number)))?;
+            .ok_or(Refusal::NotFound(Missing::Command(number)))?;
         let stage = match &issued.phase {
             Phase::Pending => Stage::Pending,
             Phase::Running { .. } => Stage::Running,

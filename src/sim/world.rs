@@ -359,7 +359,7 @@ impl World {
                 .ok()
                 .and_then(|index| session.commands.get_mut(index))
                 .map(|issued| issued.cancel(now))
-                .ok_or_else(|| Refusal::NotFound(Missing::Command(number)))
+                .ok_or(Refusal::NotFound(Missing::Command(number)))
         })
     }
 

@@ -123,11 +123,12 @@ impl Route {
         }
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         match parts.as_slice() {
-            ["appservices", "v6", "orgs", _, rest @ ..] => Self::of(rest),
+            ["appservices", "v6", "orgs", _, rest @ ..] | ["integrationServices", rest @ ..] => {
+                Self::of(rest)
+            }
             ["csp", "gateway", "am", "api", "auth", rest @ ..] => {
                 Self::of(&[&["csp", "auth"], rest].concat())
             }
-            ["integrationServices", rest @ ..] => Self::of(rest),
             ["api", rest @ ..] if rest.first().is_some_and(|part| *part == "bit9platform") => {
                 Self::of(rest)
             }
@@ -205,12 +206,11 @@ impl FromText for Route {
 
     fn help(text: &str) -> Option<String> {
         let near = suggest(text, Self::all().map(Self::word));
-        Some(match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => {
-                let words: Vec<&str> = Self::all().map(Self::word).collect();
-                format!("the routes are {}", List::and(&words))
-            }
+        Some(if let Some(near) = near {
+            format!("did you mean `{near}`?")
+        } else {
+            let words: Vec<&str> = Self::all().map(Self::word).collect();
+            format!("the routes are {}", List::and(&words))
         })
     }
 }
