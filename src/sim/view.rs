@@ -69,6 +69,24 @@ pub enum Stage {
     },
 }
 
+impl Stage {
+    /// When it ended, whichever way.
+    pub fn finish(&self) -> Option<Timestamp> {
+        match self {
+            Self::Pending | Self::Running => None,
+            Self::Cancelled { at } | Self::Ended { at, .. } => Some(*at),
+        }
+    }
+
+    /// What the endpoint made of it.
+    pub fn outcome(&self) -> Option<&Result<Yield, Code>> {
+        match self {
+            Self::Ended { outcome, .. } => Some(outcome),
+            _ => None,
+        }
+    }
+}
+
 impl CommandView {
     /// The wall clock at so many milliseconds since the world began.
     pub fn moment(&self, milliseconds: i64) -> Timestamp {

@@ -4,6 +4,7 @@ use super::orders::Operand;
 use super::{Problem, Reply, Routed, multipart, orders, shapes, terms};
 use crate::sim::endpoint::content::{Clip, Content};
 use crate::sim::manners::ContentFrom;
+use crate::sim::store::Stored;
 use crate::sim::view::CommandView;
 use crate::sim::world::World;
 use crate::wire::{Method, Request, Response};
@@ -103,17 +104,22 @@ fn commands(world: &World, request: &Request, id: &str) -> Answer {
             Ok(Response::json(200, &Value::Array(all)))
         }
         Method::Post => {
-            // Who lost the session must hear that first: it decides whether to open a new one.
-            world.session(id)?;
-            if request.body.len() > MAX_COMMAND {
-                return Err(Problem::bad_request("the command is larger than 10 KB"));
-            }
-            let order = orders::read(&body(request)?, Operand::V6)?;
+            let order = orders::read(&command_body(world, request, id)?, Operand::V6)?;
             let command = world.post(id, order)?;
             Ok(Response::json(201, &shown(world, &command)))
         }
         _ => Err(Problem::wrong_method()),
     }
+}
+
+/// What is sent to a session as a command.
+pub(super) fn command_body(world: &World, request: &Request, id: &str) -> Result<Value, Problem> {
+    // Who lost the session must hear that first: it decides whether to open a new one.
+    world.session(id)?;
+    if request.body.len() > MAX_COMMAND {
+        return Err(Problem::bad_request("the command is larger than 10 KB"));
+    }
+    body(request)
 }
 
 fn command(world: &World, request: &Request, id: &str, number: &str) -> Answer {
@@ -140,19 +146,24 @@ fn files(world: &World, request: &Request, id: &str) -> Answer {
             Ok(Response::json(200, &Value::Array(all)))
         }
         Method::Post => {
-            world.session(id)?;
-            if request.body.len() > world.max_upload() {
-                return Err(Problem::too_large());
-            }
-            let content_type = request.header("content-type").unwrap_or_default();
-            let part = multipart::file(content_type, &request.body)
-                .ok_or_else(|| Problem::bad_request("no multipart part is named file"))?;
-            let clip = Clip::whole(Content::Bytes(part.bytes.into()));
-            let stored = world.upload(id, &part.name, clip)?;
+            let stored = upload(world, request, id)?;
             Ok(Response::json(201, &shapes::file(&stored)))
         }
         _ => Err(Problem::wrong_method()),
     }
+}
+
+/// Stores the file of a form.
+pub(super) fn upload(world: &World, request: &Request, id: &str) -> Result<Stored, Problem> {
+    world.session(id)?;
+    if request.body.len() > world.max_upload() {
+        return Err(Problem::too_large());
+    }
+    let content_type = request.header("content-type").unwrap_or_default();
+    let part = multipart::file(content_type, &request.body)
+        .ok_or_else(|| Problem::bad_request("no multipart part is named file"))?;
+    let clip = Clip::whole(Content::Bytes(part.bytes.into()));
+    Ok(world.upload(id, &part.name, clip)?)
 }
 
 fn file_object(world: &World, request: &Request, id: &str, file: &str) -> Answer {

@@ -126,7 +126,7 @@ pub(super) fn last_contact(device: &SimDevice, times: Times) -> Timestamp {
     times.begun.saturating_add(offset).unwrap_or(times.begun)
 }
 
-fn registered(device: &SimDevice) -> Timestamp {
+pub(super) fn registered(device: &SimDevice) -> Timestamp {
     Timestamp::from_second(device.registered).unwrap_or_default()
 }
 

@@ -115,7 +115,12 @@ fn value_text(kind: &str, data: &Value) -> Option<String> {
         "REG_QWORD" => number().map(|n| n.to_string()),
         "REG_MULTI_SZ" => match data {
             Value::Array(items) => {
-                let items: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+                let item = |item: &Value| match item {
+                    Value::String(text) => Some(text.clone()),
+                    Value::Number(number) => Some(number.to_string()),
+                    _ => None,
+                };
+                let items: Option<Vec<String>> = items.iter().map(item).collect();
                 items.map(|items| items.join(","))
             }
             other => other.as_str().map(str::to_owned),
@@ -137,7 +142,7 @@ fn file_id(body: &Value, operand: Operand) -> Result<Option<String>, Problem> {
 }
 
 /// None if it is absent or null.
-fn text(body: &Value, key: &str) -> Result<Option<String>, Problem> {
+pub(super) fn text(body: &Value, key: &str) -> Result<Option<String>, Problem> {
     match body.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -165,7 +170,7 @@ fn natural(body: &Value, key: &str) -> Result<Option<u64>, Problem> {
     }
 }
 
-fn flag(body: &Value, key: &str) -> Result<bool, Problem> {
+pub(super) fn flag(body: &Value, key: &str) -> Result<bool, Problem> {
     match body.get(key) {
         None | Some(Value::Null) => Ok(false),
         Some(Value::Bool(flag)) => Ok(*flag),

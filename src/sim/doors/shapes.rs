@@ -14,6 +14,15 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub(super) fn session(view: &SessionView) -> Value {
+    let mut body = any_session(view);
+    body["device_id"] = json!(view.device);
+    body["create_time"] = json!(precise(view.created));
+    body["device_check_in_time"] = json!(view.checked_in.as_ref().map(|k| precise(k.at)));
+    body
+}
+
+/// What a session is in every version of the cloud.
+pub(super) fn any_session(view: &SessionView) -> Value {
     let status = match view.status {
         Status::Pending => "PENDING",
         Status::Active => "ACTIVE",
@@ -24,13 +33,10 @@ pub(super) fn session(view: &SessionView) -> Value {
     let known = view.checked_in.as_ref();
     json!({
         "id": view.id,
-        "device_id": view.device,
         "check_in_timeout": view.timeouts.check_in.as_secs(),
         "session_timeout": view.timeouts.session.as_secs(),
         "status": status,
         "current_command_index": view.commands,
-        "create_time": precise(view.created),
-        "device_check_in_time": known.map(|k| precise(k.at)),
         "hostname": null,
         "address": null,
         "os_version": null,
@@ -51,24 +57,19 @@ fn plain(at: Timestamp) -> String {
 }
 
 pub(in crate::sim) fn command(view: &CommandView, manners: Manners) -> Value {
-    let (status, finish, outcome) = match &view.stage {
-        Stage::Pending => ("PENDING", None, None),
-        Stage::Running => ("IN PROGRESS", None, None),
-        Stage::Cancelled { at } => ("CANCELLED", Some(*at), None),
-        Stage::Ended { at, outcome } => {
-            let word = if outcome.is_ok() { "COMPLETE" } else { "ERROR" };
-            (word, Some(*at), Some(outcome))
-        }
+    let status = match &view.stage {
+        Stage::Pending => "PENDING",
+        Stage::Running => "IN PROGRESS",
+        Stage::Cancelled { .. } => "CANCELLED",
+        Stage::Ended { outcome: Ok(_), .. } => "COMPLETE",
+        Stage::Ended { .. } => "ERROR",
     };
-    let code = match outcome {
-        Some(Err(code)) => manners.codes.of(*code),
-        _ => 0,
-    };
+    let outcome = view.stage.outcome();
     let mut body = json!({
         "id": view.id,
         "name": view.order.name(),
         "status": lettered(status, manners),
-        "result_code": code,
+        "result_code": result_code(view, manners),
         "result_type": outcome.map(|_| "WinHresult"),
         "result_desc": "",
         "values": [],
@@ -77,7 +78,7 @@ pub(in crate::sim) fn command(view: &CommandView, manners: Manners) -> Value {
         "processes": [],
         "input": view.order.echo(),
         "create_time": precise(view.created),
-        "finish_time": finish.map(precise),
+        "finish_time": view.stage.finish().map(precise),
     });
     if let (Order::GetFile { offset, count, .. }, Some(file)) = (&view.order, &view.file) {
         body["file_details"] =
@@ -92,6 +93,13 @@ pub(in crate::sim) fn command(view: &CommandView, manners: Manners) -> Value {
     body
 }
 
+pub(super) fn result_code(view: &CommandView, manners: Manners) -> i64 {
+    match view.stage.outcome() {
+        Some(Err(code)) => manners.codes.of(*code),
+        _ => 0,
+    }
+}
+
 fn lettered(status: &str, manners: Manners) -> String {
     match manners.status {
         Letters::Upper => status.to_owned(),
@@ -99,7 +107,7 @@ fn lettered(status: &str, manners: Manners) -> String {
     }
 }
 
-fn dump(progress: Progress, manners: Manners) -> Value {
+pub(super) fn dump(progress: Progress, manners: Manners) -> Value {
     let percent = match manners.percent {
         Percent::Counts => progress.percent,
         Percent::StaysZero => 0,
