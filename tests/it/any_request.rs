@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What paths are made of; `{org}` and `{device}` stand for what is true.
-const PARTS: [&str; 30] = [
+const PARTS: [&str; 36] = [
     "appservices",
     "v6",
     "orgs",
@@ -39,6 +39,12 @@ const PARTS: [&str; 30] = [
     "download",
     "{device}",
     "device_actions",
+    "integrationServices",
+    "v3",
+    "cblr",
+    "session",
+    "command",
+    "file",
     "csp",
     "signed",
     "%",
@@ -66,8 +72,23 @@ const ROUTES: [&str; 14] = [
     "device_actions",
 ];
 
+/// Those of the third version.
+const OLD_ROUTES: [&str; 11] = [
+    "cblr/session",
+    "cblr/session/{device}",
+    "cblr/session/1:{device}",
+    "cblr/session/1:{device}/keepalive",
+    "cblr/session/1:{device}/command",
+    "cblr/session/1:{device}/command/0",
+    "cblr/session/1:{device}/file",
+    "cblr/session/1:{device}/file/1",
+    "cblr/session/1:{device}/file/1/content",
+    "device",
+    "device/{device}",
+];
+
 /// What bodies are made of.
-const MEMBERS: [&str; 40] = [
+const MEMBERS: [&str; 44] = [
     r#""device_id": {device}"#,
     r#""device_id": ["{device}", 3]"#,
     r#""session_timeout": 99999999999999999"#,
@@ -91,6 +112,10 @@ const MEMBERS: [&str; 40] = [
     r#""path": "cmd.exe /c \"""#,
     r#""path": "timeout.exe /t 4294967295""#,
     r#""object": 18446744073709551615"#,
+    r#""object": "C:\\Windows\\*""#,
+    r#""file_id": 1"#,
+    r#""delete": true"#,
+    r#""session_id": "1:{device}", "status": "CLOSE""#,
     r#""pid": 4"#,
     r#""offset": 9223372036854775807, "get_count": 9223372036854775807"#,
     r#""value_type": "REG_DWORD", "value_data": 7"#,
@@ -123,9 +148,19 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 fn path() -> impl Strategy<Value = String> {
     let whole = |route: &str| format!("/appservices/v6/orgs/{{org}}/{route}");
     let real = select(&ROUTES[..]).prop_map(whole);
+    let old = |route: &str| format!("/integrationServices/v3/{route}");
     let commands = Just(whole("liveresponse/sessions/1:{device}/commands"));
+    let old_commands = Just(old("cblr/session/1:{device}/command"));
+    let old = select(&OLD_ROUTES[..]).prop_map(old);
     let made = vec(select(&PARTS[..]), 0..9).prop_map(|parts| format!("/{}", parts.join("/")));
-    prop_oneof![3 => commands, 4 => real, 1 => made, 1 => any::<String>()]
+    prop_oneof![
+        3 => commands,
+        4 => real,
+        1 => old_commands,
+        2 => old,
+        1 => made,
+        1 => any::<String>(),
+    ]
 }
 
 /// Method, path, body, with a key or without, and the seconds that pass afterwards.
@@ -173,7 +208,12 @@ async fn hold(conversation: Vec<Asked>) -> Result<Reached, TestCaseError> {
             Err(raw) => raw.into_bytes(),
         };
         if keyed {
-            let key = ("x-auth-token".to_owned(), world.token().to_owned());
+            let keys = world.keys();
+            let key = match request.path.split('/').nth(1) {
+                Some("integrationServices") => &keys.v3,
+                _ => &keys.cloud,
+            };
+            let key = ("x-auth-token".to_owned(), key.clone());
             let kind = "multipart/form-data; boundary=b".to_owned();
             request.headers = vec![key, ("content-type".to_owned(), kind)];
         }
