@@ -302,15 +302,7 @@ fn parts(reply: Reply) -> (wire::Response, Clip) {
             let body = std::mem::take(&mut response.body);
             (response, Clip::whole(Content::Bytes(body.into())))
         }
-        Reply::Content(clip) => {
-            let mut head = wire::Response::new(200);
-            let kind = (
-                "content-type".to_owned(),
-                "application/octet-stream".to_owned(),
-            );
-            head.headers.push(kind);
-            (head, clip)
-        }
+        Reply::Content(clip) => (doors::head(&clip), clip),
     }
 }
 
@@ -391,20 +383,13 @@ fn whole(answer: wire::Response) -> Response {
 
 /// Sends content as it is computed: a large file never lies in memory.
 fn streamed(clip: Clip) -> Response {
-    let length = clip.len();
+    let (head, length) = (doors::head(&clip), clip.len());
     let chunks = stream::unfold((clip, 0_u64), |(clip, sent)| async move {
         let chunk = clip.read(sent, CHUNK);
         let sent = sent + chunk.len() as u64;
         (!chunk.is_empty()).then(|| (Ok::<_, Infallible>(Bytes::from(chunk)), (clip, sent)))
     });
-    let mut response = Response::new(Body::from_stream(chunks));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/octet-stream"),
-    );
-    response
+    with_body(head, length, Body::from_stream(chunks))
 }
 
 #[cfg(test)]

@@ -38,17 +38,26 @@ pub fn answer(world: &World, request: &Request) -> Response {
 pub(super) fn whole(reply: Reply) -> Response {
     match reply {
         Reply::Whole(response) => response,
-        Reply::Content(clip) => Response {
-            headers: vec![
-                (
-                    "content-type".to_owned(),
-                    "application/octet-stream".to_owned(),
-                ),
-                ("content-length".to_owned(), clip.len().to_string()),
-            ],
-            body: clip.bytes(),
-            ..Response::new(200)
-        },
+        Reply::Content(clip) => {
+            let mut response = head(&clip);
+            let length = ("content-length".to_owned(), clip.len().to_string());
+            response.headers.push(length);
+            response.body = clip.bytes();
+            response
+        }
+    }
+}
+
+/// What goes before content, but for its length.
+pub(super) fn head(clip: &Clip) -> Response {
+    let headers = [
+        ("content-type", "application/octet-stream".to_owned()),
+        ("etag", clip.tag()),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value));
+    Response {
+        headers: headers.into(),
+        ..Response::new(200)
     }
 }
 
