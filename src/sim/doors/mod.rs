@@ -5,6 +5,7 @@
 
 mod address;
 mod app_control;
+mod cblr;
 mod cloud_v6;
 mod csp;
 mod device_actions;

@@ -1,5 +1,6 @@
 //! Live Response: sessions are opened by the number of a device, and closed by a word in a body.
 
+use super::super::cblr;
 use super::super::cloud_v6::{body, command_body, upload};
 use super::super::orders::{self, Operand};
 use super::super::{Problem, Reply, Routed, terms};
@@ -109,38 +110,14 @@ fn commands(world: &World, request: &Request, id: &str) -> Answer {
     }
 }
 
-/// The commands of a session, oldest first: those of a status, as many as are wanted.
+/// The commands of a session, oldest first.
 fn listed(world: &World, request: &Request, id: &str) -> Answer {
-    let (mut status, mut count) = (None, usize::MAX);
-    for (key, value) in &request.query {
-        let wrong = || Problem::bad_request(format!("{key} cannot be {value}"));
-        match key.as_str() {
-            "status" => status = Some(status_word(value).ok_or_else(wrong)?),
-            "count" => count = value.trim().parse().map_err(|_| wrong())?,
-            _ => {}
-        }
-    }
     let session = world.session(id)?;
-    let commands = world.commands(id)?;
-    let fits = |command: &&CommandView| status.is_none_or(|word| shapes::status(command) == word);
-    let commands = commands.iter().filter(fits).take(count);
+    let commands = cblr::wanted(request, world.commands(id)?)?;
+    let commands = commands.iter();
     Ok(commands
         .map(|one| shapes::command(one, &session, world.manners()))
         .collect())
-}
-
-/// The word of a command's status, however it is spelled: filters have words of their own.
-fn status_word(text: &str) -> Option<&'static str> {
-    let letters = text.chars().filter(char::is_ascii_alphabetic);
-    let letters: String = letters.map(|c| c.to_ascii_lowercase()).collect();
-    Some(match letters.as_str() {
-        "pending" => "pending",
-        "inprogress" => "in progress",
-        "complete" | "completed" => "complete",
-        "cancel" | "canceled" | "cancelled" => "cancel",
-        "error" => "error",
-        _ => return None,
-    })
 }
 
 fn command(world: &World, request: &Request, id: &str, number: &str) -> Answer {

@@ -1,14 +1,13 @@
 //! The JSON of Live Response: sessions count milliseconds, and all else counts seconds.
 
+use super::super::cblr;
 use super::super::shapes::{any_session, dump, result_code};
-use crate::sim::endpoint::content::Clip;
-use crate::sim::endpoint::files::Entry;
 use crate::sim::endpoint::order::{Order, Yield};
 use crate::sim::endpoint::process::Process;
 use crate::sim::endpoint::registry;
 use crate::sim::manners::{FileIds, Manners, RegistryTypes};
-use crate::sim::store::{FileId, Origin, Stored};
-use crate::sim::view::{CommandView, SessionView, Stage};
+use crate::sim::store::{FileId, Stored};
+use crate::sim::view::{CommandView, SessionView};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -19,17 +18,6 @@ pub(super) fn session(view: &SessionView) -> Value {
     body["create_time"] = json!(view.created.as_millisecond());
     body["sensor_check_in_time"] = json!(checked_in.map(|known| known.at.as_millisecond()));
     body
-}
-
-/// A command's word for how far it is.
-pub(super) fn status(view: &CommandView) -> &'static str {
-    match &view.stage {
-        Stage::Pending => "pending",
-        Stage::Running => "in progress",
-        Stage::Cancelled { .. } => "cancel",
-        Stage::Ended { outcome: Ok(_), .. } => "complete",
-        Stage::Ended { .. } => "error",
-    }
 }
 
 /// The documents name the operand and the session beside the echo; servers were seen to leave them out.
@@ -52,7 +40,7 @@ pub(super) fn command(view: &CommandView, session: &SessionView, manners: Manner
         "result_code": result_code(view, manners),
         "result_type": outcome.map(|_| "WinHresult"),
         "result_desc": "",
-        "status": status(view),
+        "status": cblr::status(view),
     });
     add(&mut body, from_the_start(view, manners));
     if let Some(Ok(result)) = outcome {
@@ -75,7 +63,7 @@ fn echo(view: &CommandView, manners: Manners) -> Value {
     let mut echo = view.order.echo();
     match (&view.order, &view.file) {
         (Order::PutFile { .. }, Some(file)) => echo["file_id"] = file_id(file, manners),
-        (Order::RegSetValue { kind, data, .. }, _) => echo["value_data"] = typed(kind, data),
+        (Order::RegSetValue { kind, data, .. }, _) => echo["value_data"] = cblr::typed(kind, data),
         _ => {}
     }
     echo
@@ -100,7 +88,7 @@ fn brought(view: &CommandView, session: &SessionView, result: &Yield, manners: M
     match result {
         Yield::Done | Yield::File(_) | Yield::Dumped => Value::Null,
         Yield::Entries(all) => {
-            json!({"files": all.iter().map(|one| listed(view, one)).collect::<Value>()})
+            json!({"files": all.iter().map(|one| cblr::listed(view, one)).collect::<Value>()})
         }
         Yield::Processes(all) => {
             let shown = |one: &Process| process(view, session, one, all);
@@ -113,19 +101,6 @@ fn brought(view: &CommandView, session: &SessionView, result: &Yield, manners: M
         Yield::Value(one) => json!({"value": value(one, manners)}),
         Yield::Started { pid, return_code } => json!({"pid": pid, "return_code": return_code}),
     }
-}
-
-fn listed(view: &CommandView, entry: &Entry) -> Value {
-    let seconds = |at| view.moment(at).as_second();
-    json!({
-        "size": entry.size,
-        "attributes": entry.attributes,
-        "filename": entry.name,
-        "alternate_name": "",
-        "create_time": seconds(entry.created),
-        "last_access_time": seconds(entry.accessed),
-        "last_write_time": seconds(entry.written),
-    })
 }
 
 /// The documents name parents by their GUIDs, their example by when they were started.
@@ -165,36 +140,12 @@ fn value(value: &registry::Value, manners: Manners) -> Value {
     json!({
         "value_name": value.name,
         "value_type": kind,
-        "value_data": typed(value.kind, &value.data),
+        "value_data": cblr::typed(value.kind, &value.data),
     })
 }
 
-/// A value's data: a number if its type is one.
-fn typed(kind: &str, data: &str) -> Value {
-    match (kind, data.parse::<u64>()) {
-        ("REG_DWORD" | "REG_DWORD_BIG_ENDIAN" | "REG_QWORD", Ok(number)) => json!(number),
-        _ => json!(data),
-    }
-}
-
-/// The commands tell why a file never came.
 pub(super) fn file(stored: &Stored, commands: &[CommandView], manners: Manners) -> Value {
-    let mut of_it = commands
-        .iter()
-        .filter(|command| command.file.as_ref() == Some(&stored.id));
-    let fetch = match stored.origin {
-        Origin::Upload => None,
-        Origin::Endpoint => of_it.next(),
-    };
-    let size = stored.clip.as_ref().map_or(0, Clip::len);
-    json!({
-        "id": file_id(&stored.id, manners),
-        "file_name": stored.name,
-        "size": size,
-        "size_uploaded": size,
-        "status": fetch.map_or(0, |fetch| result_code(fetch, manners)),
-        "delete": false,
-    })
+    cblr::file(stored, &file_id(&stored.id, manners), commands, manners)
 }
 
 fn file_id(file: &FileId, manners: Manners) -> Value {
