@@ -15,6 +15,7 @@ pub mod doors;
 pub mod endpoint;
 pub mod fault;
 pub mod fleet;
+mod kept;
 pub mod keys;
 pub mod manners;
 mod organisation;

@@ -32,6 +32,9 @@ pub(super) struct Organisation {
     pub books: Books,
 }
 
+/// How many sessions are kept after their end.
+const KEPT: usize = 100;
+
 impl Organisation {
     pub(super) fn new(devices: Vec<SimDevice>, settings: Settings) -> Self {
         let origin = Instant::now();
@@ -257,6 +260,19 @@ impl Organisation {
         let numbers: Vec<u64> = self.sessions.keys().copied().collect();
         for number in numbers {
             self.advance(number, now);
+        }
+        self.forget_oldest();
+    }
+
+    /// Lets go of those that ended first, where too many are kept.
+    fn forget_oldest(&mut self) {
+        let kept = self.sessions.values();
+        let mut kept: Vec<(Instant, u64)> = kept
+            .filter_map(|session| Some((session.kept_since()?, session.number)))
+            .collect();
+        kept.sort_unstable();
+        for (_, number) in kept.iter().take(kept.len().saturating_sub(KEPT)) {
+            self.sessions.remove(number);
         }
     }
 

@@ -182,6 +182,20 @@ impl Session {
         self.status == Status::Closed || self.ended.is_some_and(|at| at + GRACE <= now)
     }
 
+    /// When it ended, of those that are kept for longer than a moment.
+    pub(super) fn kept_since(&self) -> Option<Instant> {
+        self.ended.filter(|_| self.kept > GRACE)
+    }
+
+    /// When its sensor checked in; none if that was too late, or is to come.
+    pub(super) fn checked_in(&self) -> Option<Instant> {
+        let in_time = |at: &Instant| self.ended.is_none_or(|end| *at <= end);
+        match self.status {
+            Status::Pending | Status::Timeout => None,
+            Status::Active | Status::Inactive | Status::Closed => self.check_in.filter(in_time),
+        }
+    }
+
     /// Nothing of it is kept any more.
     pub(super) fn is_forgotten(&self, now: Instant) -> bool {
         self.ended.is_some_and(|at| at + self.kept <= now)
@@ -261,7 +275,8 @@ impl Session {
 
     pub(super) fn end(&mut self, status: Status, at: Instant) {
         self.status = status;
-        self.ended = Some(at);
+        // Who closes it after that does not make it last longer.
+        self.ended.get_or_insert(at);
         self.cancel_pending(at);
     }
 

@@ -13,10 +13,14 @@ use tokio::time::Instant;
 #[derive(Debug, Clone)]
 pub struct SessionView {
     pub id: String,
+    /// What it is called where sessions are counted; the beginning of its id.
+    pub number: u64,
     pub device: u64,
     pub status: Status,
     pub timeouts: Timeouts,
     pub commands: u64,
+    /// Bytes of its files.
+    pub stored: u64,
     pub created: Timestamp,
     /// What is known once the sensor has checked in.
     pub checked_in: Option<CheckedIn>,
@@ -97,23 +101,24 @@ impl CommandView {
 
 impl Shown<'_> {
     pub(super) fn session(&self, session: &Session) -> SessionView {
-        let checked_in = match (session.status, session.check_in, self.device) {
-            (Status::Active | Status::Inactive | Status::Closed, Some(at), Some(device)) => {
-                Some(CheckedIn {
-                    at: self.at(at),
-                    cwd: device.endpoint.cwd.clone(),
-                    drives: device.endpoint.drives.clone(),
-                    supported: device.endpoint.supported(),
-                })
-            }
-            _ => None,
-        };
+        let checked_in = session.checked_in().zip(self.device);
+        let checked_in = checked_in.map(|(at, device)| CheckedIn {
+            at: self.at(at),
+            cwd: device.endpoint.cwd.clone(),
+            drives: device.endpoint.drives.clone(),
+            supported: device.endpoint.supported(),
+        });
+        let stored = session.store.files().iter();
         SessionView {
             id: session.id(),
+            number: session.number,
             device: session.device,
             status: session.status,
             timeouts: session.timeouts,
             commands: session.commands.len() as u64,
+            stored: stored
+                .filter_map(|file| Some(file.clip.as_ref()?.len()))
+                .sum(),
             created: self.at(session.opened),
             checked_in,
             next_change: session.next_change(),

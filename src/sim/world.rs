@@ -15,7 +15,7 @@ use super::manners::Manners;
 use super::organisation::{Organisation, Shown, Times};
 use super::session::{Session, Status, Terms};
 use super::store::Stored;
-use super::view::{CommandView, Kept, SessionView};
+use super::view::{CommandView, SessionView};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -241,35 +241,6 @@ impl World {
             .collect()
     }
 
-    /// All of which anything is kept, those that ended among them, oldest first.
-    pub(super) fn kept_sessions(&self) -> Vec<SessionView> {
-        let mut org = self.lock();
-        org.advance_all(Instant::now());
-        let kept = org.sessions.values();
-        kept.map(|s| org.shown(s.device).session(s)).collect()
-    }
-
-    /// A session with all its commands and files, also if it has ended.
-    pub(super) fn kept(&self, number: u64) -> Option<Kept> {
-        let mut org = self.lock();
-        org.advance_all(Instant::now());
-        let session = org.sessions.get(&number)?;
-        let shown = org.shown(session.device);
-        let commands = 0..session.commands.len() as u64;
-        Some(Kept {
-            session: shown.session(session),
-            commands: commands
-                .filter_map(|n| shown.command(session, n).ok())
-                .collect(),
-            files: session.store.files().to_vec(),
-        })
-    }
-
-    /// The whole id of a session that is known by its number.
-    pub(super) fn full_id(&self, number: u64) -> Option<String> {
-        self.lock().sessions.get(&number).map(Session::id)
-    }
-
     pub fn keep_alive(&self, id: &str) -> Result<SessionView, Refusal> {
         self.with_session(id, |now, session, shown| {
             if session.status == Status::Active {
@@ -474,7 +445,7 @@ impl World {
         act(now, session, &shown)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Organisation> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Organisation> {
         // A panic elsewhere leaves counters at worst, and a simulator that stops answering helps nobody.
         self.organisation
             .lock()

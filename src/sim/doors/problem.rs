@@ -65,8 +65,9 @@ impl Problem {
             Self::Refused(refusal) => {
                 let (status, code) = status(&refusal);
                 let status = match (product, &refusal) {
-                    // Its client begins a new session where it is told that this one, or its sensor, is gone.
-                    (Product::Edr, Refusal::NotActive(_)) => 404,
+                    // Its client begins a new session where it is told that this one, or its sensor, is gone;
+                    // of a second one it says the same.
+                    (Product::Edr, Refusal::NotActive(_) | Refusal::SessionExists(_)) => 404,
                     _ => status,
                 };
                 (status, code, worded(product, &refusal))

@@ -1,9 +1,26 @@
 //! EDR, the product that runs on the customer's own server: `/api/…`.
 
+mod archive;
+mod cblr;
+mod guid;
+mod info;
+#[cfg(test)]
+mod rig;
+mod shapes;
+
 use super::Routed;
 use crate::sim::world::World;
 use crate::wire::Request;
 
-pub(super) fn answer(_world: &World, _request: &Request, _path: &[&str]) -> Routed {
-    None
+/// Whose token it is.
+const USER: &str = "analyst";
+
+pub(super) fn answer(world: &World, request: &Request, path: &[&str]) -> Routed {
+    cblr::answer(world, request, path).or_else(|| info::answer(world, request, path))
+}
+
+/// What a query says under a name.
+fn asked<'a>(request: &'a Request, key: &str) -> Option<&'a str> {
+    let given = request.query.iter().find(|(name, _)| name == key);
+    given.map(|(_, value)| value.as_str())
 }
