@@ -8,6 +8,7 @@ use super::endpoint::files::Files;
 use super::endpoint::layered::Layered;
 use super::endpoint::{Endpoint, Facts};
 use crate::model::device::Os;
+use jiff::Timestamp;
 use std::time::Duration;
 
 const DAY: u64 = 86_400;
@@ -49,8 +50,33 @@ pub struct SimDevice {
     pub(super) policy_changed: Option<Duration>,
     /// When its sensor was removed.
     pub(super) gone: Option<Duration>,
+    pub(super) record: SensorRecord,
     /// When it will be switched off, in the middle of whatever it does.
     pub(super) off_at: Option<Duration>,
+}
+
+/// What an EDR server has written down of a sensor.
+#[derive(Debug, Clone)]
+pub(super) struct SensorRecord {
+    pub group: u64,
+    pub notes: Option<String>,
+    /// Until when it sends its events without delay.
+    pub flush: Option<Timestamp>,
+    /// When it was told to restart; it does when it reports.
+    pub restart: Option<Duration>,
+    pub uninstall: bool,
+}
+
+impl Default for SensorRecord {
+    fn default() -> Self {
+        Self {
+            group: 1,
+            notes: None,
+            flush: None,
+            restart: None,
+            uninstall: false,
+        }
+    }
 }
 
 /// What the endpoint's image still lacks.
@@ -117,6 +143,7 @@ impl SimDevice {
             asked: None,
             policy_changed: None,
             gone: None,
+            record: SensorRecord::default(),
             off_at: None,
         }
     }

@@ -1,8 +1,10 @@
-//! What an EDR server keeps: sessions, for days after their end.
+//! What an EDR server keeps: sessions for days after their end, and what it was told of sensors.
 
+use super::device::SensorRecord;
 use super::session::{Session, Status};
 use super::view::{Kept, SessionView};
-use super::world::World;
+use super::world::{Missing, Refusal, World};
+use std::time::Duration;
 use tokio::time::Instant;
 
 impl World {
@@ -45,5 +47,20 @@ impl World {
         let before = org.shown(session.device).session(session);
         org.close(number, now);
         Some(before)
+    }
+
+    /// Changes what is written down of a sensor; `elapsed` is since the world began.
+    pub(super) fn write_down<T>(
+        &self,
+        sensor: u64,
+        write: impl FnOnce(&mut SensorRecord, Duration) -> T,
+    ) -> Result<T, Refusal> {
+        let now = Instant::now();
+        let mut org = self.lock();
+        org.advance_all(now);
+        let elapsed = org.elapsed(now);
+        let device = org.devices.get_mut(&sensor);
+        let device = device.ok_or(Refusal::NotFound(Missing::Device(sensor)))?;
+        Ok(write(&mut device.record, elapsed))
     }
 }

@@ -6,6 +6,8 @@ mod guid;
 mod info;
 #[cfg(test)]
 mod rig;
+mod sensor_shape;
+mod sensors;
 mod shapes;
 
 use super::Routed;
@@ -16,7 +18,9 @@ use crate::wire::Request;
 const USER: &str = "analyst";
 
 pub(super) fn answer(world: &World, request: &Request, path: &[&str]) -> Routed {
-    cblr::answer(world, request, path).or_else(|| info::answer(world, request, path))
+    cblr::answer(world, request, path)
+        .or_else(|| sensors::answer(world, request, path))
+        .or_else(|| info::answer(world, request, path))
 }
 
 /// What a query says under a name.
