@@ -3,6 +3,7 @@
 //! Every entry takes the present moment and first lets happen what is due.
 
 use super::actions::{Action, Queue};
+use super::bans::Bans;
 use super::books::Books;
 use super::console::{Agenda, Deed, Leaves, Visit};
 use super::csp::Bearers;
@@ -28,6 +29,7 @@ pub(super) struct Organisation {
     pub tickets: Tickets,
     pub bearers: Bearers,
     pub actions: Queue,
+    pub bans: Bans,
     agenda: Agenda,
     pub books: Books,
 }
@@ -52,6 +54,7 @@ impl Organisation {
             tickets: Tickets::default(),
             bearers: Bearers::default(),
             actions: Queue::default(),
+            bans: Bans::default(),
             agenda,
             books: Books::default(),
         }
@@ -286,6 +289,7 @@ impl Organisation {
             let mut ground = Ground {
                 device,
                 books: &mut self.books,
+                bans: &mut self.bans,
                 origin: self.origin,
                 command: self.settings.command,
             };

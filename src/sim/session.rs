@@ -3,7 +3,9 @@
 //! Nothing happens by itself: `advance` brings it up to a moment, and whatever fell due before is
 //! done then, in order, as if it had been done in time. Holds no lock and sends nothing.
 
+use super::bans::Bans;
 use super::books::{Books, Change};
+use super::catalogue;
 use super::device::SimDevice;
 use super::endpoint::Performed;
 use super::endpoint::code::Code;
@@ -141,6 +143,7 @@ pub(super) enum Phase {
 pub(super) struct Ground<'a> {
     pub device: &'a mut SimDevice,
     pub books: &'a mut Books,
+    pub bans: &'a mut Bans,
     pub origin: Instant,
     /// What any command takes.
     pub command: Duration,
@@ -389,11 +392,15 @@ fn execute(
     ground: &mut Ground<'_>,
     timeouts: Timeouts,
 ) -> Phase {
-    let now = i64::try_from((at - ground.origin).as_millis()).unwrap_or(i64::MAX);
+    let elapsed = at - ground.origin;
+    let now = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
     let facts = ground.device.facts();
     image::complete(ground.device);
     let performed = match fate {
         Fate::Fails(code) => Performed::refused(code),
+        _ if catalogue::blocks(ground.bans, ground.device, order, elapsed) => {
+            Performed::refused(Code::ACCESS_DENIED)
+        }
         _ => ground.device.endpoint.perform(order, now, &facts, upload),
     };
     ground.books.command(ground.device.id, order.name());

@@ -180,6 +180,28 @@ impl Files {
         Ok(entries)
     }
 
+    /// Every node with its place, in no order that means anything.
+    pub fn all(&self) -> impl Iterator<Item = (&Place, &Node)> {
+        self.nodes.all()
+    }
+
+    /// The path of a place, folded like the place itself.
+    pub fn path(&self, place: &Place) -> String {
+        let separator = self.os.separator();
+        match (&*place.parent, self.os) {
+            ("", Os::Windows) => place.name.to_string(),
+            (parent, Os::Windows) => format!("{parent}{separator}{}", place.name),
+            ("", _) => format!("/{}", place.name),
+            (parent, _) => format!("/{parent}/{}", place.name),
+        }
+    }
+
+    /// What the path names, and the path folded.
+    pub fn find(&self, parts: &[String]) -> Option<(String, &Node)> {
+        let place = path::place(self.os, parts)?;
+        Some((self.path(&place), self.nodes.get(&place)?))
+    }
+
     fn children(&self, folder: &[String]) -> Vec<&Node> {
         let mut nodes = self.nodes.children(&path::folder_key(self.os, folder));
         // What lies directly below the root shares its key with nothing but a nameless place.
@@ -398,6 +420,9 @@ mod tests {
             names(&files, Os::Linux, "/"),
             Ok(vec![".".into(), "..".into(), "etc".into()])
         );
+        let mut paths: Vec<_> = files.all().map(|(place, _)| files.path(place)).collect();
+        paths.sort();
+        assert_eq!(paths, ["/etc", "/etc/Passwd", "/etc/passwd"]);
         assert_eq!(
             names(&files, Os::Linux, "/ETC/passwd"),
             Err(Code::PATH_NOT_FOUND)

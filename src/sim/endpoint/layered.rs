@@ -42,6 +42,14 @@ impl<K: Ord + Clone, V> Layered<K, V> {
         }
     }
 
+    /// Everything there is: first what is shared, then what is its own.
+    pub fn all(&self) -> impl Iterator<Item = (&K, &V)> {
+        let shared = self.base.iter();
+        let shared = shared.filter(|(key, _)| !self.over.contains_key(key));
+        let own = self.over.iter();
+        shared.chain(own.filter_map(|(key, own)| Some((key, own.as_ref()?))))
+    }
+
     #[cfg(test)]
     pub(crate) fn shares_base_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.base, &other.base)
@@ -133,6 +141,8 @@ mod tests {
             .map(|(_, v)| *v)
             .collect();
         assert_eq!(seen, ["one", "drei", "vier"]);
+        let all: Vec<_> = mine.all().map(|(_, v)| *v).collect();
+        assert_eq!(all, ["one", "drei", "vier"]);
         assert_eq!((mine.get(&2), mine.get(&1)), (None, Some(&"one")));
         let other: Layered<u32, &str> = Layered::on(base);
         assert_eq!(other.get(&2), Some(&"two"));

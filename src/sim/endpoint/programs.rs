@@ -3,6 +3,7 @@
 //! Nothing is run. A program that is not in the data and not on the endpoint's disk does not exist.
 
 use super::code::Code;
+use super::files::Node;
 use super::shell;
 use super::{Endpoint, Facts, path};
 use crate::model::device::Os;
@@ -223,6 +224,50 @@ fn from_disk(program: &str, endpoint: &Endpoint) -> Result<Run, Code> {
     }
 }
 
+/// The programs that a command line names: the first word and, where that is a shell, what it is told to start.
+pub(in crate::sim) fn named(line: &str, os: Os) -> Vec<String> {
+    let (program, args) = shell::first_word(line, os);
+    let inner = shell::unwrap(os, &program, &args);
+    let inner = inner.map(|inner| shell::first_word(&inner, os).0);
+    std::iter::once(program).chain(inner).collect()
+}
+
+/// The file that a program's word means, with its path in the system's own spelling; a bare name is looked up
+/// where the system's own programs are.
+pub(in crate::sim) fn file_of<'a>(
+    program: &str,
+    endpoint: &'a Endpoint,
+) -> Option<(String, &'a Node)> {
+    let os = endpoint.os;
+    let file = |path: &str| {
+        let at = path::locate(os, path, &endpoint.cwd).ok()?;
+        let found = endpoint.files.find(&at.parts);
+        found.filter(|(_, node)| !node.is_directory())
+    };
+    let is_bare = !program.contains(['\\', '/']);
+    let folders: &[&str] = match os {
+        _ if !is_bare => &[""],
+        Os::Windows => &WINDOWS_FOLDERS,
+        _ => &["/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/"],
+    };
+    folders.iter().find_map(|folder| {
+        let path = format!("{folder}{program}");
+        let found = file(&path);
+        if os == Os::Windows {
+            found.or_else(|| file(&format!("{path}.exe")))
+        } else {
+            found
+        }
+    })
+}
+
+const WINDOWS_FOLDERS: [&str; 4] = [
+    r"C:\Windows\System32\",
+    r"C:\Windows\",
+    r"C:\Windows\System32\wbem\",
+    r"C:\Windows\System32\WindowsPowerShell\v1.0\",
+];
+
 fn read(path: &str, endpoint: &Endpoint) -> Option<Vec<u8>> {
     let at = path::locate(endpoint.os, path, &endpoint.cwd).ok()?;
     let clip = endpoint.files.read(&at.parts, 0, None).ok()?;
@@ -407,6 +452,31 @@ mod tests {
         for (os, line, expected) in table {
             assert_eq!(said(os, line), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn a_word_is_the_file_that_it_starts() {
+        let mut windows = endpoint(Os::Windows);
+        let tools = [r"C:\Windows\System32\cmd.exe", r"C:\Windows\notepad.exe"];
+        for path in tools {
+            let content = Some(Content::text("MZ"));
+            windows.plant(path, content, |_| {}).expect("legal");
+        }
+        let found = |word| file_of(word, &windows).map(|(path, _)| path);
+        let table = [
+            ("CMD", Some(r"c:\windows\system32\cmd.exe")),
+            ("notepad.exe", Some(r"c:\windows\notepad.exe")),
+            (r"C:/T/Tool", Some(r"c:\t\tool.exe")),
+            ("tool.exe", None),
+            (r"C:\t", None),
+            ("", None),
+        ];
+        for (word, path) in table {
+            assert_eq!(found(word).as_deref(), path, "{word}");
+        }
+        let shell = named(r#"cmd.exe /c "C:\t\tool.exe -x""#, Os::Windows);
+        assert_eq!(shell, ["cmd.exe", r"C:\t\tool.exe"]);
+        assert_eq!(named("ls -l", Os::Linux), ["ls"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::sim::endpoint::process::{self, Process};
 use crate::sim::endpoint::programs::utf16;
 use crate::sim::endpoint::registry::Value;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 static WINDOWS: LazyLock<Furnished> =
@@ -94,6 +95,10 @@ impl Magic {
             Self::Sqlite => b"SQLite format 3\0",
             Self::Link => b"L\0\0\0\x01\x14\x02\0",
         }
+    }
+
+    const fn is_program(self) -> bool {
+        matches!(self, Self::Exe | Self::Elf | Self::Macho)
     }
 }
 
@@ -197,6 +202,20 @@ pub(in crate::sim) fn complete(device: &mut SimDevice) {
     }
 }
 
+/// The endpoint with whatever can run on it, also where something was left for later; the device stays as it is.
+pub(in crate::sim) fn with_programs(device: &SimDevice) -> Cow<'_, Endpoint> {
+    let furnished = Furnished::of(device.os).filter(|_| device.later != Later::Nothing);
+    let Some(furnished) = furnished else {
+        return Cow::Borrowed(&device.endpoint);
+    };
+    let mut whole = device.clone();
+    furnished.image.personal.furnish_programs(&mut whole);
+    if device.later == Later::Planted {
+        furnished.image.planted.furnish_programs(&mut whole);
+    }
+    Cow::Owned(whole.endpoint)
+}
+
 impl Part {
     fn furnish(&self, device: &mut SimDevice) {
         let tested = "the embedded image is tested";
@@ -205,6 +224,17 @@ impl Part {
         }
         for key in &self.registry {
             key.furnish(device).expect(tested);
+        }
+        for process in &self.processes {
+            let process = process.made_for(device);
+            device.endpoint.processes.plant(process);
+        }
+    }
+
+    fn furnish_programs(&self, device: &mut SimDevice) {
+        let is_program = |file: &&FileSpec| file.magic.is_some_and(Magic::is_program);
+        for file in self.files.iter().filter(is_program) {
+            file.furnish(device).expect("the embedded image is tested");
         }
         for process in &self.processes {
             let process = process.made_for(device);
@@ -250,9 +280,18 @@ impl FileSpec {
             (Some(text), _) => Content::text(&fill(device, text)),
             (None, size) => Content::Seeded {
                 magic: self.magic.map_or(b"", Magic::bytes),
-                seed: seed_of(path) ^ mix(device.id),
+                seed: self.seed(device, path),
                 length: size.unwrap_or(0),
             },
+        }
+    }
+
+    /// A program is the same file on every device, wherever it lies; everything else is the device's own.
+    fn seed(&self, device: &SimDevice, path: &str) -> u64 {
+        if self.magic.is_some_and(Magic::is_program) {
+            seed_of(path.rsplit(['\\', '/']).next().unwrap_or(path))
+        } else {
+            seed_of(path) ^ mix(device.id)
         }
     }
 
