@@ -214,7 +214,7 @@ fn window(value: &Value) -> Result<Window, Problem> {
 }
 
 /// `-3w` and its like.
-fn age(range: &str) -> Option<SignedDuration> {
+pub(super) fn age(range: &str) -> Option<SignedDuration> {
     let range = range.trim().strip_prefix('-')?;
     let unit = range.chars().next_back()?;
     let seconds = match unit {

@@ -1,5 +1,5 @@
-//! The Lucene-like query of a device search, as far as it is sensible here: words, `field:value`,
-//! wildcards, quotes, `AND`, `OR`, `NOT`, `-`, parentheses. No ranges: those are refused.
+//! The Lucene-like query of searches, as far as it is sensible here: words, `field:value`, wildcards,
+//! quotes, `AND`, `OR`, `NOT`, `-`, parentheses. No ranges: those are refused.
 
 use crate::text::wildcard;
 
@@ -37,21 +37,48 @@ impl Query {
         }
     }
 
+    /// Looks for words in fields: without a field, in any of them.
     pub(super) fn fits(&self, fields: &[(&'static str, String)]) -> bool {
-        self.root.as_ref().is_none_or(|root| root.holds(fields))
+        self.holds(&|wanted, value| {
+            fields
+                .iter()
+                .filter(|(name, _)| wanted.is_none_or(|wanted| wanted == *name))
+                .any(|(_, own)| is_in(value, &own.to_lowercase()))
+        })
+    }
+
+    /// Is it true, if `term` says of each field (or of none) and value whether they fit? Both are folded.
+    pub(super) fn holds(&self, term: &Judge<'_>) -> bool {
+        self.root.as_ref().is_none_or(|root| root.holds(term))
+    }
+
+    /// Every field and value that it names, in order.
+    pub(super) fn terms(&self) -> Vec<(Option<&str>, &str)> {
+        let mut terms = Vec::new();
+        if let Some(root) = &self.root {
+            root.tell(&mut terms);
+        }
+        terms
     }
 }
 
+type Judge<'a> = dyn Fn(Option<&str>, &str) -> bool + 'a;
+
 impl Part {
-    fn holds(&self, fields: &[(&'static str, String)]) -> bool {
+    fn holds(&self, term: &Judge<'_>) -> bool {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.holds(fields)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(fields)),
-            Self::Not(part) => !part.holds(fields),
-            Self::Term { field, value } => fields
-                .iter()
-                .filter(|(name, _)| field.as_deref().is_none_or(|field| field == *name))
-                .any(|(_, own)| is_in(value, &own.to_lowercase())),
+            Self::All(parts) => parts.iter().all(|part| part.holds(term)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(term)),
+            Self::Not(part) => !part.holds(term),
+            Self::Term { field, value } => term(field.as_deref(), value),
+        }
+    }
+
+    fn tell<'a>(&'a self, terms: &mut Vec<(Option<&'a str>, &'a str)>) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.tell(terms)),
+            Self::Not(part) => part.tell(terms),
+            Self::Term { field, value } => terms.push((field.as_deref(), value)),
         }
     }
 }
@@ -141,8 +168,9 @@ impl Reader {
 
 fn term(field: Option<&str>, word: &str) -> Part {
     let (field, value) = match word.split_once(':') {
-        Some((field, value)) => (Some(field.to_lowercase()), value),
-        None => (field.map(str::to_owned), word),
+        // A colon within quotes belongs to what they hold together.
+        Some((field, value)) if !field.contains('"') => (Some(field.to_lowercase()), value),
+        _ => (field.map(str::to_owned), word),
     };
     Part::Term {
         field,
@@ -241,6 +269,14 @@ mod tests {
                 "{text}"
             );
         }
+        let query = Query::read("a:1 (b OR -C:\"d:e\") \"f:g\"").expect("legible");
+        let terms = [
+            (Some("a"), "1"),
+            (None, "b"),
+            (Some("c"), "d:e"),
+            (None, "f:g"),
+        ];
+        assert_eq!(query.terms(), terms);
         let deep = "(".repeat(10_000) + "x" + &")".repeat(10_000);
         assert_eq!(Query::read(&deep), Err(()));
         assert_eq!(Query::read(&"NOT ".repeat(10_000)), Err(()));
