@@ -5,10 +5,9 @@
 //! describes it all. It knows nothing of our client, or a wrong mapping would agree with itself.
 
 pub mod actions;
-#[allow(dead_code, reason = "the doors that ask for it come next")]
+#[allow(dead_code, reason = "App Control asks for what EDR does not")]
 mod bans;
 pub mod books;
-#[allow(dead_code, reason = "the doors that ask for it come next")]
 mod catalogue;
 pub mod console;
 mod contact;
@@ -33,5 +32,4 @@ mod tickets;
 pub mod tls;
 pub mod view;
 pub mod world;
-#[allow(dead_code, reason = "the doors that ask for it come next")]
 mod zipped;

@@ -5,7 +5,6 @@
 
 use super::actions::Action;
 use super::books::Books;
-use super::catalogue::Catalogue;
 use super::csp::Csp;
 use super::device::SimDevice;
 use super::endpoint::content::Clip;
@@ -404,20 +403,6 @@ impl World {
         org.catch_up(Instant::now());
         let times = org.times();
         read(&org.devices, times)
-    }
-
-    /// Looks at what lies and runs on the devices, and at what is banned there.
-    #[allow(dead_code, reason = "the doors that ask for it come next")]
-    pub(super) fn catalogue<T>(&self, look: impl FnOnce(&mut Catalogue<'_>) -> T) -> T {
-        let mut org = self.lock();
-        org.advance_all(Instant::now());
-        let times = org.times();
-        let org = &mut *org;
-        look(&mut Catalogue {
-            devices: &org.devices,
-            bans: &mut org.bans,
-            times,
-        })
     }
 
     pub(super) fn manners(&self) -> Manners {

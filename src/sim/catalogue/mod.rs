@@ -18,10 +18,12 @@ use super::endpoint::process::Process;
 use super::endpoint::{Endpoint, programs};
 use super::fleet::image;
 use super::organisation::Times;
+use super::world::World;
 use crate::model::device::Os;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// What Windows runs or loads goes by these endings; elsewhere a name says nothing.
 const ENDINGS: [&str; 4] = [".exe", ".dll", ".sys", ".scr"];
@@ -100,7 +102,14 @@ impl Image {
             ("", _) => process.line.trim_matches(['[', ']']),
             (path, _) => path,
         };
-        Self::of_program(endpoint, program)
+        let image = Self::of_program(endpoint, program);
+        match image.content {
+            Some(_) => image,
+            None => Self {
+                created: process.created,
+                ..image
+            },
+        }
     }
 }
 
@@ -144,6 +153,21 @@ pub(super) fn images(device: &SimDevice, now: i64) -> Vec<Image> {
     }
     images.sort_by(|a, b| a.path.cmp(&b.path));
     images
+}
+
+impl World {
+    /// Looks at what lies and runs on the devices, and at what is banned there.
+    pub(super) fn catalogue<T>(&self, look: impl FnOnce(&mut Catalogue<'_>) -> T) -> T {
+        let mut org = self.lock();
+        org.advance_all(Instant::now());
+        let times = org.times();
+        let org = &mut *org;
+        look(&mut Catalogue {
+            devices: &org.devices,
+            bans: &mut org.bans,
+            times,
+        })
+    }
 }
 
 impl Catalogue<'_> {
