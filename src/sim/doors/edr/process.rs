@@ -5,7 +5,6 @@ use super::guid::guid;
 use super::query::{self, Asked, Key, Kind, Span};
 use crate::model::device::Os;
 use crate::sim::catalogue::{Catalogue, Running};
-use crate::sim::contact;
 use crate::sim::device::SimDevice;
 use crate::sim::organisation::Times;
 use crate::sim::world::World;
@@ -74,7 +73,7 @@ fn hits(catalogue: &Catalogue<'_>, asked: &Asked, span: &Span, field: &str) -> V
         let all = catalogue.processes(device);
         for seen in each(device, &all, catalogue.times) {
             let fits = |field: Option<&str>, value: &str| seen.fits(field, value);
-            if asked.query.holds(&fits) && span.has(seen.updated()) {
+            if asked.query.holds(&fits) && span.has(seen.start()) {
                 hits.push(Hit {
                     key: seen.key(field),
                     device: device.id,
@@ -201,20 +200,18 @@ impl Seen<'_> {
             Some("sensor_id") => number(self.device.id),
             Some("process_pid") => number(process.pid),
             Some("parent_pid") => number(process.parent),
-            Some("start") => query::is_since(wanted, self.start(), self.times.now),
-            Some("last_update") => query::is_since(wanted, self.updated(), self.times.now),
+            Some("start" | "last_update") => query::is_since(wanted, self.start(), self.times.now),
             Some(_) => false,
         }
     }
 
     fn key(&self, field: &str) -> Key {
         match field {
-            "start" => Key::Number(self.one.process.created),
             "process_name" => Key::Text(self.one.image.name.clone()),
             "hostname" => Key::Text(self.device.name.to_lowercase()),
             "sensor_id" => Key::of(self.device.id),
             "process_pid" => Key::of(self.one.process.pid),
-            _ => Key::Number(self.updated().as_millisecond()),
+            _ => Key::Number(self.one.process.created),
         }
     }
 
@@ -231,14 +228,10 @@ impl Seen<'_> {
             .filter(move |other| other.process.parent == pid)
     }
 
+    /// Also the last that was heard of it: so long as it only runs, nothing new is told of it, and who pages
+    /// through a search meets each process once.
     fn start(&self) -> Timestamp {
         began(self.one.process.created, self.times)
-    }
-
-    /// The server learns of it whenever the sensor reports.
-    fn updated(&self) -> Timestamp {
-        let report = contact::last(self.device, self.times.elapsed());
-        began(report.max(self.one.process.created), self.times)
     }
 
     fn guid(&self) -> String {
@@ -249,7 +242,7 @@ impl Seen<'_> {
         let Running { process, image } = self.one;
         let hashes = image.hashes();
         let id = self.guid();
-        let updated = shapes::precise(self.updated());
+        let start = shapes::precise(self.start());
         let address = address(&self.device.ip);
         let mut record = json!({
             "unique_id": unique(&id),
@@ -264,9 +257,9 @@ impl Seen<'_> {
             "path": image.path,
             "cmdline": &*process.line,
             "username": &*process.user,
-            "start": shapes::precise(self.start()),
-            "last_update": updated,
-            "last_server_update": updated,
+            "start": start,
+            "last_update": start,
+            "last_server_update": start,
             "terminated": false,
             "os_type": os_type(self.device.os),
             "host_type": host_type(self.device.os),
