@@ -14,6 +14,8 @@ pub(super) enum Verdict {
 pub(super) struct Rule {
     names: Names,
     pub verdict: Verdict,
+    /// On whose devices alone it holds, by policy; everywhere if there are none.
+    pub policies: Vec<u64>,
     pub text: String,
     /// Who decided it first.
     pub who: String,
@@ -104,8 +106,19 @@ impl Rule {
         longest.or(names.md5.as_ref()).map_or("", String::as_str)
     }
 
+    /// Are all its names known, as they are once some device has had the file?
+    pub(super) fn is_known(&self) -> bool {
+        self.names.known().count() == 3
+    }
+
     pub(super) fn is_ban(&self) -> bool {
         self.verdict == Verdict::Banned
+    }
+
+    /// Does it hold on devices of a policy, or everywhere?
+    fn holds(&self, policy: Option<u64>) -> bool {
+        let among = |policy| self.policies.contains(&policy);
+        self.enabled && (self.policies.is_empty() || policy.is_some_and(among))
     }
 
     /// Writes a further decision about it.
@@ -134,10 +147,15 @@ impl Bans {
         self.rules.iter_mut().find(|rule| rule.names.is(hash))
     }
 
-    /// What holds for a file; who bans wins.
-    pub(super) fn verdict(&self, hashes: &Hashes) -> Option<Verdict> {
+    /// By its place among them.
+    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Rule> {
+        self.rules.get_mut(at)
+    }
+
+    /// What holds for a file, on devices of a policy or everywhere; who bans wins.
+    pub(super) fn verdict(&self, hashes: &Hashes, policy: Option<u64>) -> Option<Verdict> {
         let fitting = self.rules.iter();
-        let mut fitting = fitting.filter(|rule| rule.enabled && rule.names.fits(hashes));
+        let mut fitting = fitting.filter(|rule| rule.holds(policy) && rule.names.fits(hashes));
         let first = fitting.next()?;
         let banned = first.is_ban() || fitting.any(Rule::is_ban);
         Some(if banned {
@@ -147,7 +165,8 @@ impl Bans {
         })
     }
 
-    /// Decides about a file by one of its hashes, and by all of them where they are known. None if it is no hash.
+    /// Decides about a file everywhere, by one of its hashes, and by all of them where they are known. None if
+    /// it is no hash.
     pub(super) fn set(
         &mut self,
         hash: &str,
@@ -163,6 +182,7 @@ impl Bans {
             self.rules.push(Rule {
                 names: names.clone(),
                 verdict,
+                policies: Vec::new(),
                 text: String::new(),
                 who: decision.who.clone(),
                 at: decision.at,
@@ -178,14 +198,15 @@ impl Bans {
             rule.names = names;
         }
         rule.verdict = verdict;
+        rule.policies.clear();
         rule.decide(decision);
         Some(rule)
     }
 
-    /// Is it banned? It is counted then.
-    pub(super) fn block(&mut self, hashes: &Hashes, block: Block) -> bool {
+    /// Is it banned on devices of the policy? It is counted then.
+    pub(super) fn block(&mut self, hashes: &Hashes, policy: u64, block: Block) -> bool {
         let mut rules = self.rules.iter_mut();
-        let rule = rules.find(|rule| rule.enabled && rule.is_ban() && rule.names.fits(hashes));
+        let rule = rules.find(|r| r.holds(Some(policy)) && r.is_ban() && r.names.fits(hashes));
         let Some(rule) = rule else {
             return false;
         };
@@ -196,10 +217,7 @@ impl Bans {
 
     /// Hashes of files whose others are not known.
     pub(super) fn lacking(&self) -> Vec<String> {
-        let incomplete = self
-            .rules
-            .iter()
-            .filter(|rule| rule.names.known().count() < 3);
+        let incomplete = self.rules.iter().filter(|rule| !rule.is_known());
         incomplete.map(|rule| rule.hash().to_owned()).collect()
     }
 
@@ -238,9 +256,9 @@ mod tests {
             let mut bans = Bans::default();
             let set = bans.set(hash, None, Verdict::Banned, decision("why", true));
             assert!(set.is_some(), "{hash}");
-            assert_eq!(bans.verdict(&abc), Some(Verdict::Banned));
-            assert_eq!(bans.verdict(&other), None);
-            assert!(bans.block(&abc, block()) && !bans.block(&other, block()));
+            assert_eq!(bans.verdict(&abc, None), Some(Verdict::Banned));
+            assert_eq!(bans.verdict(&other, None), None);
+            assert!(bans.block(&abc, 1, block()) && !bans.block(&other, 1, block()));
             assert_eq!(bans.lacking().len(), 1);
             bans.complete(hash, &abc);
             assert!(bans.lacking().is_empty());
@@ -261,12 +279,26 @@ mod tests {
             decision("good", true),
         );
         assert_eq!(bans.rules().len(), 1);
-        assert_eq!(bans.verdict(&abc), Some(Verdict::Approved));
-        assert!(!bans.block(&abc, block()));
+        assert_eq!(bans.verdict(&abc, None), Some(Verdict::Approved));
+        assert!(!bans.block(&abc, 1, block()));
         let rule = bans.find_mut(&abc.sha1).expect("there");
         rule.decide(decision("", false));
         assert_eq!((rule.text.as_str(), rule.audit.len()), ("", 3));
-        assert_eq!(bans.verdict(&abc), None);
+        assert_eq!(bans.verdict(&abc, None), None);
+    }
+
+    #[test]
+    fn a_rule_can_be_for_devices_of_some_policies() {
+        let abc = Hashes::of_text("abc");
+        let mut bans = Bans::default();
+        bans.set(&abc.md5, None, Verdict::Banned, decision("bad", true));
+        bans.get_mut(0).expect("there").policies = vec![7, 8];
+        assert_eq!(bans.verdict(&abc, None), None);
+        assert_eq!(bans.verdict(&abc, Some(6)), None);
+        assert_eq!(bans.verdict(&abc, Some(8)), Some(Verdict::Banned));
+        assert!(!bans.block(&abc, 6, block()) && bans.block(&abc, 7, block()));
+        bans.set(&abc.md5, None, Verdict::Banned, decision("bad", true));
+        assert!(bans.block(&abc, 6, block()));
     }
 
     #[test]

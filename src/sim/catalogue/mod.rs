@@ -219,6 +219,7 @@ pub(super) fn blocks(bans: &mut Bans, device: &SimDevice, order: &Order, at: Dur
     images.any(|image| {
         bans.block(
             &image.hashes(),
+            device.policy.0,
             Block {
                 at,
                 device: device.id,
