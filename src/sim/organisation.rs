@@ -3,6 +3,7 @@
 //! Every entry takes the present moment and first lets happen what is due.
 
 use super::actions::{Action, Queue};
+use super::app_control::AppControl;
 use super::bans::Bans;
 use super::books::Books;
 use super::console::{Agenda, Deed, Leaves, Visit};
@@ -30,6 +31,7 @@ pub(super) struct Organisation {
     pub bearers: Bearers,
     pub actions: Queue,
     pub bans: Bans,
+    pub app_control: AppControl,
     agenda: Agenda,
     pub books: Books,
 }
@@ -55,6 +57,7 @@ impl Organisation {
             bearers: Bearers::default(),
             actions: Queue::default(),
             bans: Bans::default(),
+            app_control: AppControl::default(),
             agenda,
             books: Books::default(),
         }

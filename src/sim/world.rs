@@ -419,11 +419,7 @@ impl World {
 
     /// The name of a policy that the organisation has.
     pub(super) fn policy(&self, id: u64) -> Option<String> {
-        let org = self.lock();
-        let mut used = org.devices.values().map(|device| &device.policy);
-        used.find(|(own, _)| *own == id)
-            .map(|(_, name)| name.clone())
-            .or_else(|| org.settings.policies.get(&id).cloned())
+        self.policies().remove(&id)
     }
 
     fn with_session<T>(

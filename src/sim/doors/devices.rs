@@ -130,6 +130,10 @@ pub(super) fn registered(device: &SimDevice) -> Timestamp {
     Timestamp::from_second(device.registered).unwrap_or_default()
 }
 
+pub(super) fn mac(device: &SimDevice) -> String {
+    format!("0050{:08x}", mix(device.id) & 0xffff_ffff)
+}
+
 pub(super) fn os_word(os: Os) -> &'static str {
     match os {
         Os::Windows => "WINDOWS",
@@ -158,7 +162,7 @@ pub(super) fn record(device: &SimDevice, times: Times) -> Value {
         "last_reported_time": contact,
         "registered_time": shapes::precise(registered(device)),
         "last_internal_ip_address": device.ip,
-        "mac_address": format!("0050{:08x}", mix(device.id) & 0xffff_ffff),
+        "mac_address": mac(device),
         "login_user_name": login_name(device),
         "email": email(device),
         "device_owner_id": device.id + 500_000,

@@ -161,7 +161,7 @@ pub(super) fn integer(body: &Value, key: &str) -> Result<Option<i64>, Problem> {
     }
 }
 
-fn natural(body: &Value, key: &str) -> Result<Option<u64>, Problem> {
+pub(super) fn natural(body: &Value, key: &str) -> Result<Option<u64>, Problem> {
     match integer(body, key)? {
         None => Ok(None),
         Some(number) => u64::try_from(number)
