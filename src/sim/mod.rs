@@ -5,9 +5,7 @@
 //! describes it all. It knows nothing of our client, or a wrong mapping would agree with itself.
 
 pub mod actions;
-#[allow(dead_code, reason = "the files come next")]
 mod app_control;
-#[allow(dead_code, reason = "App Control asks for what EDR does not")]
 mod bans;
 pub mod books;
 mod catalogue;

@@ -1,11 +1,13 @@
 //! App Control: `/api/bit9platform/v1/…`. One file per resource; what they all share is how lists are asked for.
 
 mod computer;
-#[allow(dead_code, reason = "files have what nothing else has")]
 mod conditions;
-#[allow(dead_code, reason = "files have what nothing else has")]
+mod copies;
 mod fields;
-#[allow(dead_code, reason = "files have what nothing else has")]
+mod file_catalog;
+mod file_instance;
+mod file_rule;
+mod file_upload;
 mod listing;
 mod policy;
 mod server_config;
@@ -37,6 +39,35 @@ pub(super) fn answer(world: &World, request: &Request, path: &[&str]) -> Routed 
         ("policy", [id]) => (
             "bit9platform/v1/policy/{id}",
             policy::one(world, request, id),
+        ),
+        ("filecatalog", []) => (
+            "bit9platform/v1/fileCatalog",
+            file_catalog::list(world, request),
+        ),
+        ("filecatalog", [id]) => (
+            "bit9platform/v1/fileCatalog/{id}",
+            file_catalog::one(world, request, id),
+        ),
+        ("fileinstance", []) => (
+            "bit9platform/v1/fileInstance",
+            file_instance::list(world, request),
+        ),
+        ("fileinstance", [id]) => (
+            "bit9platform/v1/fileInstance/{id}",
+            file_instance::one(world, request, id),
+        ),
+        ("filerule", []) => ("bit9platform/v1/fileRule", file_rule::all(world, request)),
+        ("filerule", [id]) => (
+            "bit9platform/v1/fileRule/{id}",
+            file_rule::one(world, request, id),
+        ),
+        ("fileupload", []) => (
+            "bit9platform/v1/fileUpload",
+            file_upload::all(world, request),
+        ),
+        ("fileupload", [id]) => (
+            "bit9platform/v1/fileUpload/{id}",
+            file_upload::one(world, request, id),
         ),
         _ => return None,
     };

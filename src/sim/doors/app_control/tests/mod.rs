@@ -1,6 +1,9 @@
 //! App Control from outside: requests as strangers send them, on a clock that does not wait.
 
+mod bad_input;
 mod computers;
+mod files;
+mod uploads;
 
 use crate::model::device::Os;
 use crate::sim::device::SimDevice;
@@ -14,6 +17,9 @@ use std::time::Duration;
 use tokio::time::advance;
 
 const MINUTE: Duration = Duration::from_mins(1);
+/// Of `MZ tool`.
+const MD5: &str = "454ecab221e6eb69e595a39410bdd57a";
+
 fn windows(id: u64) -> SimDevice {
     let mut device = SimDevice::new(id, format!("WS-{id}"), Os::Windows);
     for (path, text) in [
@@ -57,6 +63,12 @@ fn get(world: &World, rest: &str) -> Value {
 fn put(world: &World, rest: &str, body: &Value) -> Value {
     let (status, body) = ask(world, Method::Put, rest, Some(body));
     assert_eq!(status, 200, "{rest}: {body}");
+    body
+}
+
+fn post(world: &World, rest: &str, body: &Value) -> Value {
+    let (status, body) = ask(world, Method::Post, rest, Some(body));
+    assert_eq!(status, 201, "{rest}: {body}");
     body
 }
 
