@@ -5,16 +5,12 @@
 Each row has an organisation of its own, in which one thing goes wrong.
 """
 
-import http.server
-import os
 import sys
-import tempfile
-import threading
 
 sys.dont_write_bytecode = True
 
-from cbc_sdk_v6 import DEVICE, client, raises, same
-from simulator import Simulator
+from cbc_sdk_v6 import DEVICE, client
+from rows import Faults, count, raises, same
 
 from cbc_sdk.errors import ApiError, ClientError, ConnectionError, ObjectNotFoundError, QuerySyntaxError
 from cbc_sdk.errors import ServerError, TimeoutError, UnauthorizedError
@@ -31,33 +27,8 @@ SESSIONS, COMMANDS = "POST liveresponse/sessions", "POST liveresponse/sessions/{
 COMMAND = "GET liveresponse/sessions/{id}/commands/{n}"
 
 
-class Foreign(http.server.BaseHTTPRequestHandler):
-    """A host that has no business with anybody's key."""
-
-    def do_GET(self):
-        self.server.keys.append(self.headers["X-Auth-Token"])
-        self.send_response(200)
-        self.send_header("Content-Length", "7")
-        self.end_headers()
-        self.wfile.write(b"foreign")
-
-    def log_message(self, *_):
-        pass
-
-
-FOREIGN = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign)
-FOREIGN.keys = []
-threading.Thread(target=FOREIGN.serve_forever, daemon=True).start()
-
-ROWS = []
-
-
-def row(name, fault):
-    def add(function):
-        ROWS.append((name, fault, function))
-        return function
-
-    return add
+FAULTS = Faults("cbc_sdk", client, FLEET)
+row = FAULTS.row
 
 
 def devices(cb):
@@ -66,10 +37,6 @@ def devices(cb):
 
 def device(cb):
     return cb.select(Device, DEVICE)
-
-
-def count(sim, route):
-    return sim.books()["requests"].get(route, 0)
 
 
 def listed(cb):
@@ -200,7 +167,7 @@ def redirected(sim, cb):
     with device(cb).lr_session() as session:
         same("content", session.get_file("C:\\temp\\a.txt"), b"foreign")
     # What this client does, and no client should.
-    same("keys that the foreign host heard", FOREIGN.keys, [sim.token])
+    same("keys that the foreign host heard", FAULTS.foreign.keys, [sim.token])
 
 
 @row("errorMessage in a 200 is a ServerError", "{route: 'devices/{id}', odd: [error_message]}")
@@ -265,29 +232,5 @@ def hangs(sim, cb):
         raises(TimeoutError, lambda: session.create_process("whoami", wait_timeout=2))
 
 
-def main(program, transport, wanted):
-    done = {"ok": 0, "FAILED": 0}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, fault, act in ROWS:
-            if wanted and name not in wanted:
-                continue
-            scenario = os.path.join(folder, "scenario.yaml")
-            with open(scenario, "w") as file:
-                file.write(FLEET % fault.replace("@FOREIGN@", f"http://127.0.0.1:{FOREIGN.server_port}/x"))
-            result, why = "ok", None
-            try:
-                with Simulator(program, scenario, transport) as sim:
-                    act(sim, client(sim))
-                    unknown = sim.books()["unknown_routes"]
-                    if unknown:
-                        raise AssertionError(f"unknown routes: {unknown}")
-            except Exception as error:
-                result, why = "FAILED", f"{type(error).__name__}: {error}"
-            done[result] += 1
-            print(f"{result} {name} ({transport})" + (f": {why}" if why else ""), flush=True)
-    print(f"faults for cbc_sdk over {transport}: {done['ok']} ok, {done['FAILED']} failed")
-    return 1 if done["FAILED"] or not sum(done.values()) else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
+    sys.exit(FAULTS.main(*sys.argv[1:]))

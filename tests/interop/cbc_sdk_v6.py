@@ -10,13 +10,10 @@ import io
 import os
 import sys
 import tempfile
-import time
-import traceback
 
 sys.dont_write_bytecode = True
 
-import wire
-from simulator import Simulator
+from rows import Rows, raises, same, until
 
 from cbc_sdk import CBCloudAPI
 from cbc_sdk.errors import ApiError, ClientError, ObjectNotFoundError, TimeoutError, UnauthorizedError
@@ -24,7 +21,6 @@ from cbc_sdk.errors import QuerySyntaxError
 from cbc_sdk.live_response_api import GetFileJob, LiveResponseError, LiveResponseSessionManager
 from cbc_sdk.platform import Device
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 DEVICE, LINUX, LR_OFF = 98765, 98767, 98768
 A_TXT = b"first line\nsecond line\n"
 COMMANDS = [
@@ -32,62 +28,6 @@ COMMANDS = [
     "reg query value", "reg create key", "reg delete key", "reg delete value", "reg set value",
     "process list", "kill", "create process", "memdump",
 ]
-
-# Rows for one transport: this client fetches access tokens over HTTPS alone.
-ONLY = {"access tokens in place of a key": "tls"}
-
-ROWS = []
-
-
-def row(name, session=True):
-    """A row; with a session, unless it opens its own."""
-
-    def add(function):
-        ROWS.append((name, session, function))
-        return function
-
-    return add
-
-
-def same(what, seen, expected):
-    if seen != expected:
-        raise AssertionError(f"{what}: {seen!r} instead of {expected!r}")
-
-
-def raises(kind, act, *words):
-    try:
-        act()
-    except kind as error:
-        for word in words:
-            if word not in str(error):
-                raise AssertionError(f"{kind.__name__} says {str(error)!r}, without {word!r}")
-        return error
-    except Exception as error:
-        raise AssertionError(f"{type(error).__name__} instead of {kind.__name__}: {error}")
-    raise AssertionError(f"no {kind.__name__}")
-
-
-def until(holds, what):
-    deadline = time.monotonic() + 20
-    while not holds():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"it never came to pass: {what}")
-        time.sleep(0.1)
-
-
-class Desk:
-    """What a row works with: the client, a session, and the judge."""
-
-    def __init__(self, sim, cb):
-        self.sim, self.cb, self.session = sim, cb, None
-
-    def books(self):
-        return self.sim.books()
-
-    def ran(self, **expected):
-        """These commands ran, and no others."""
-        expected = {name.replace("_", " "): count for name, count in expected.items()}
-        same("commands that ran", self.books()["commands"], expected)
 
 
 def client(sim):
@@ -108,6 +48,9 @@ def client(sim):
     cb.session.proxies = {"http": "", "https": "", "no": "pass"}
     return cb
 
+
+ROWS = Rows("cbc_sdk", client, lambda cb: cb.select(Device, DEVICE).lr_session(), "cbc_sdk_v6.expected")
+row = ROWS.row
 
 # Sessions
 
@@ -549,7 +492,8 @@ def wrong_key(desk):
         header["X-Auth-Token"] = token
 
 
-@row("access tokens in place of a key", session=False)
+# This client fetches access tokens over HTTPS alone; a header of theirs is not always the same.
+@row("access tokens in place of a key", session=False, only="tls", headers=False)
 def access_tokens(desk):
     sim = desk.sim
     said = dict(line.split(" = ", 1) for line in sim.talk().splitlines() if line.startswith("csp_"))
@@ -567,63 +511,5 @@ def access_tokens(desk):
     same("exchanged", (requests["POST csp/auth/token"], requests["POST csp/auth/api-tokens/authorize"]), (2, 2))
 
 
-def judge(desk, name, entries, expected):
-    """What a row must not leave behind, and what it must have sent."""
-    books = desk.books()
-    if books["unknown_routes"]:
-        raise AssertionError(f"unknown routes: {books['unknown_routes']}")
-    if not desk.session and books["sessions_open"]:
-        raise AssertionError(f"{books['sessions_open']} sessions left open")
-    for entry in entries:
-        if name.startswith("access tokens"):
-            continue
-        kind, lines = wire.headers(entry)
-        wanted = expected.get(f"headers: {kind}")
-        if lines != wanted:
-            raise AssertionError(f"headers of a {kind}: {lines} instead of {wanted}")
-    if name in expected:
-        why = wire.difference(entries, expected[name], desk.sim.org)
-        if why:
-            raise AssertionError(f"what was sent: {why}")
-
-
-def main(program, transport, wanted):
-    expected = wire.expectations(os.path.join(HERE, "cbc_sdk_v6.expected"))
-    unknown = set(expected) - {name for name, _, _ in ROWS} - {name for name in expected if name.startswith("headers: ")}
-    if unknown:
-        raise SystemExit(f"expectations without a row: {unknown}")
-    count = {"ok": 0, "FAILED": 0}
-    with Simulator(program, os.path.join(HERE, "scenario.yaml"), transport) as sim:
-        desk = Desk(sim, client(sim))
-        for name, needs_session, act in ROWS:
-            if wanted and name not in wanted or ONLY.get(name, transport) != transport:
-                continue
-            result, why = "ok", None
-            try:
-                if needs_session and not desk.session:
-                    desk.session = desk.cb.select(Device, DEVICE).lr_session()
-                elif not needs_session and desk.session:
-                    desk.session.close()
-                    desk.session = None
-                sim.reset()
-                _, begin = sim.logged(0)
-                act(desk)
-                judge(desk, name, sim.logged(begin)[0], expected)
-            except Exception as error:
-                at = traceback.extract_tb(error.__traceback__)[-1]
-                why = f"{type(error).__name__}: {error} (line {at.lineno} of {os.path.basename(at.filename)})"
-                result = "FAILED"
-                # Whatever it left must not spoil the next row.
-                for session in desk.cb.get_object(f"/appservices/v6/orgs/{sim.org}/liveresponse/sessions"):
-                    desk.cb.live_response._close_session(session["id"])
-                desk.session = None
-            count[result] += 1
-            print(f"{result} {name} ({transport})" + (f": {why}" if why else ""), flush=True)
-        if desk.session:
-            desk.session.close()
-    print(f"cbc_sdk over {transport}: {count['ok']} ok, {count['FAILED']} failed")
-    return 1 if count["FAILED"] or not count["ok"] else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
+    sys.exit(ROWS.main(*sys.argv[1:]))

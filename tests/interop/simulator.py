@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import ssl
 import subprocess
 import tempfile
 import urllib.request
@@ -29,10 +30,14 @@ class Simulator:
             name, value = line.removeprefix("export ").strip().split("=", 1)
             exports[name] = value
         self.url, self.token, self.org = exports["CBC_URL"], exports["CBC_TOKEN"], exports["CBC_ORG_KEY"]
-        keys = re.findall(r"^  (v3|EDR|App Control)  +(\S+)$", self.talk(), re.MULTILINE)
-        self.tokens = dict(keys)
         lines = [line.split()[-1] for line in self.talk().splitlines() if line.startswith("what really happens")]
         self.control = lines[0].removesuffix("/books")
+        # One per product besides the one that has its own line on stdout.
+        self.tokens = dict(re.findall(r"^  (v3|EDR|App Control) +(\S+)$", self.talk(), re.MULTILINE))
+        # The machine's proxy has no business here.
+        context = ssl.create_default_context(cafile=self.authority) if transport == "tls" else None
+        self.opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
 
     def __enter__(self):
         return self
@@ -47,12 +52,13 @@ class Simulator:
         with open(self.said.name) as said:
             return said.read()
 
+    def asked(self, url, method="GET", headers={}):
+        with self.opener.open(urllib.request.Request(url, method=method, headers=headers), timeout=60) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
     def ask(self, path, method="GET"):
-        # The machine's proxy has no business here.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        request = urllib.request.Request(self.control + path, method=method)
-        with opener.open(request, timeout=60) as answer:
-            return json.load(answer)
+        return self.asked(self.control + path, method)
 
     def books(self):
         """What really happened since the last reset."""
@@ -67,3 +73,9 @@ class Simulator:
             log.seek(begin)
             text = log.read()
         return [json.loads(line) for line in text.splitlines()], begin + len(text)
+
+    def close_sessions(self):
+        """Closes what sessions there are, whichever API they were opened with."""
+        sessions = f"{self.url}/appservices/v6/orgs/{self.org}/liveresponse/sessions"
+        for session in self.asked(sessions, headers={"X-Auth-Token": self.token}):
+            self.asked(f"{sessions}/{session['id']}", "DELETE", {"X-Auth-Token": self.token})

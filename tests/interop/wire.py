@@ -3,7 +3,7 @@
 An expectation is a section of a file:
 
     ## name
-    POST {lr}/sessions              method and path; {org} and {lr} are the prefixes of the API
+    POST {lr}/sessions              method and path; {org}, {lr}, {v3}, {edr} and {appc} are the prefixes of the APIs
     {"device_id": 98765}            the body, byte by byte; in quotes if it is several lines
     GET {lr}/sessions/SESSION +     one or more times, as a client that polls sends it
     GET {org}/devices/98765 *       any number of times, as a client with a cache of its own sends it
@@ -16,14 +16,17 @@ import re
 MASKS = [
     (r"\b\d+:(\d{5,})\b", r"SESSION"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", "FILE"),
-    (r"/commands/\d+$", "/commands/N"),
+    (r"/(commands?)/\d+$", r"/\1/N"),
+    # Devices have longer numbers than the sessions of EDR.
+    (r"(/session/|\"session_id\": )\d{1,4}(?=[/,}]|$)", r"\1SESSION"),
+    (r"(/file/|\"file_id\": )\d+", r"\1FILE"),
     (r"cblr\.[A-Za-z0-9]{12}\.tmp", "cblr.RANDOM.tmp"),
     (r"after-\d+", "AFTER"),
     (r'"policy_id": \d+', '"policy_id": POLICY'),
 ]
 HEADER_MASKS = [
     (r"^[\w.]+:\d+$", "HOST:PORT"),
-    (r"CBC_SDK/[\d.]+ Python/[\d.]+", "CBC_SDK/VERSION Python/VERSION"),
+    (r"(CBC_SDK|cbapi)/[\d.]+ Python/[\d.]+", r"\1/VERSION Python/VERSION"),
     # Newer environments can unpack more.
     (r"^gzip, deflate(, (br|zstd))*$", "gzip, deflate"),
     (r"boundary=[0-9a-f]{32}$", "boundary=BOUNDARY"),
@@ -36,10 +39,23 @@ def masked(text, masks):
     return text
 
 
+def prefixed(path, org):
+    """A path with the prefix of its API named."""
+    for prefix, name in [
+        (f"/appservices/v6/orgs/{org}/liveresponse", "{lr}"),
+        (f"/appservices/v6/orgs/{org}", "{org}"),
+        ("/integrationServices/v3", "{v3}"),
+        ("/api/bit9platform/v1", "{appc}"),
+        ("/api", "{edr}"),
+    ]:
+        if path.startswith(prefix + "/"):
+            return name + path.removeprefix(prefix)
+    return path
+
+
 def shown(entry, org):
     """A logged request as expectations have it."""
-    org_prefix = f"/appservices/v6/orgs/{org}"
-    path = masked(entry["path"], MASKS).replace(f"{org_prefix}/liveresponse", "{lr}").replace(org_prefix, "{org}")
+    path = prefixed(masked(entry["path"], MASKS), org)
     if entry["host"] == "content":
         path = "{signed}"
     elif entry["query"]:
