@@ -22,6 +22,7 @@ MASKS = [
     (r"(/file/|\"file_id\": )\d+", r"\1FILE"),
     (r"cblr\.[A-Za-z0-9]{12}\.tmp", "cblr.RANDOM.tmp"),
     (r"after-\d+", "AFTER"),
+    (r"(ipAddress|ownerName)=[^&]+", r"\1=VALUE"),
     (r'"policy_id": \d+', '"policy_id": POLICY'),
 ]
 HEADER_MASKS = [
