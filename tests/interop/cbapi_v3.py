@@ -431,7 +431,7 @@ def filters(desk):
     same("nobody", names(cb.select(Device).where("hostNameExact:nobody")), [])
 
 
-@row("more devices than a page holds", session=False, scenario="many.yaml")
+@row("more devices than a page holds", session=False, scenario="cbapi_v3_many.yaml")
 def pages(desk):
     devices = list(desk.cb.select(Device))
     same("devices", (len(devices), len({device.deviceId for device in devices})), (205, 205))
@@ -478,6 +478,29 @@ def app(desk):
             same("content", session.get_file("C:\\temp\\a.txt"), A_TXT)
     finally:
         header["X-Auth-Token"] = right
+
+
+# The service in other years
+
+
+@row("files with UUIDs", scenario="cbapi_v3_ways.yaml")
+def uuids(desk):
+    desk.session.put_file(io.BytesIO(b"hello"), "C:\\temp\\put.txt")
+    same("content", desk.session.get_file("C:\\temp\\put.txt"), b"hello")
+    file_id = desk.session._upload_file(io.BytesIO(b""))
+    same("parts of a number", [len(part) for part in file_id.split("-")], [8, 4, 4, 4, 12])
+
+
+@row("types of values with a prefix", scenario="cbapi_v3_ways.yaml")
+def prefixed(desk):
+    value = desk.session.get_registry_value("HKLM\\SOFTWARE\\Interop\\Start")
+    same("value", (value["value_name"], value["value_type"]), ("Start", "pbREG_DWORD"))
+
+
+@row("sessions are listed", scenario="cbapi_v3_ways.yaml")
+def listed(desk):
+    seen = desk.cb.get_object(SESSION)
+    same("sessions", [(session["id"], session["status"]) for session in seen], [(desk.session.session_id, "ACTIVE")])
 
 
 if __name__ == "__main__":
