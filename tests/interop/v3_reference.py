@@ -56,10 +56,10 @@ LISTED = {
     "last_write_time": WHOLE, "size": WHOLE,
 }
 VALUE = {"value_type": TEXT, "value_name": TEXT, "value_data": (TEXT, WHOLE, [TEXT])}
-# The reference names parents by their start in its example, and by their number everywhere.
+# The reference tells of GUIDs in its list, and of when the parent began in its example.
 PROCESS = {
-    "pid": WHOLE, "create_time": WHOLE, "path": TEXT, "command_line": TEXT, "sid": TEXT, "username": TEXT,
-    "parent": WHOLE, "parent_create_time": WHOLE,
+    "pid": WHOLE, "create_time": WHOLE, "proc_guid": TEXT, "path": TEXT, "command_line": TEXT, "sid": TEXT,
+    "username": TEXT, "parent": WHOLE, "parent_guid": TEXT, "parent_create_time": WHOLE,
 }
 DUMP = {"return_code": WHOLE, "complete": YES_NO, "percentdone": WHOLE, "dumping": YES_NO, "compressing": YES_NO}
 
