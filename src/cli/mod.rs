@@ -66,7 +66,7 @@ enum Command {
     Steps(steps::StepsArgs),
     /// Print the JSON Schema of playbooks or scenarios, for completion and hover in editors.
     Schema(schema::SchemaArgs),
-    /// Serve the built-in Carbon Black Cloud simulator.
+    /// Serve the built-in simulator of Carbon Black Cloud, EDR and App Control.
     Simulate(simulate::SimulateArgs),
 }
 

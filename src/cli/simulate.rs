@@ -1,4 +1,5 @@
-//! `sortie simulate`: the built-in Carbon Black Cloud, for other clients and for trying playbooks.
+//! `sortie simulate`: the built-in Carbon Black Cloud, EDR and App Control, for other clients and for trying
+//! playbooks.
 
 use super::Failure;
 use super::exit::Exit;
@@ -77,7 +78,7 @@ pub(super) async fn run(args: SimulateArgs, output: &Output) -> Result<Exit, Fai
     }
     let keys = world.keys();
     Output::say(&format!(
-        "Keys of its other doors:\n  v3           {}\n  EDR          {}\n  App Control  {}",
+        "Keys at the same address:\n  v3           {}\n  EDR          {}\n  App Control  {}",
         keys.v3, keys.edr, keys.app_control
     ));
     if let Some(trust) = &trust {
@@ -180,8 +181,8 @@ impl Trust {
              [simulated]\nurl = {url}\ntoken = {}\norg_key = {}\nssl_cert_file = {}\n\n\
              In place of `token`, to have access tokens instead:\n\n\
              csp_oauth_app_id = {}\ncsp_oauth_app_secret = {}\ncsp_api_token = {}\ncsp_url_override = {url}\n\n\
-             For cbapi 1.7, which speaks v3, the same with the key of v3; for cbapi 2.0, a profile with url, token and\n\
-             ssl_cert_file in credentials.response (EDR) or credentials.protection (App Control).\n\n\
+             cbapi takes url, token and ssl_cert_file, with the key of v3 in credentials.psc (cbapi 1.7), of EDR in\n\
+             credentials.response and of App Control in credentials.protection (cbapi 2.0).\n\n\
              Where no file can be named, as in the environment: CBC_SSL_VERIFY=false\n",
             world.token(),
             world.org_key(),

@@ -1,4 +1,5 @@
-//! The built-in simulator: an organisation with devices and Live Response, written from the API's contract.
+//! The built-in simulator: an organisation with devices, behind the APIs of Carbon Black Cloud, EDR and App Control,
+//! written from their contract.
 //!
 //! One [`world::World`], three doors: HTTP in memory ([`doors`]), HTTP over TCP ([`server`]), and the
 //! engine's own ports ([`port`]); [`fault`] stands before each of them, and [`scenario`] reads the file that
