@@ -13,6 +13,7 @@ mod device_search;
 mod devices;
 mod edr;
 mod facets;
+mod guid;
 mod multipart;
 mod orders;
 mod problem;

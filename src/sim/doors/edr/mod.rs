@@ -4,7 +4,6 @@ mod archive;
 mod banning;
 mod binary;
 mod cblr;
-mod guid;
 mod info;
 mod process;
 mod query;

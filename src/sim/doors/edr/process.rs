@@ -1,7 +1,7 @@
 //! Process search, and one process with its family: whatever runs on the devices now, none that has ended.
 
+use super::super::guid::guid;
 use super::super::{Problem, Reply, Routed, shapes};
-use super::guid::guid;
 use super::query::{self, Asked, Key, Kind, Span};
 use crate::model::device::Os;
 use crate::sim::catalogue::{Catalogue, Running};

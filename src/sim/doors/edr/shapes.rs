@@ -1,8 +1,8 @@
 //! The JSON of EDR's Live Response: sessions, commands, files.
 
+use super::super::guid::guid;
 use super::super::{cblr, shapes};
 use super::USER;
-use super::guid::guid;
 use crate::sim::device::SimDevice;
 use crate::sim::endpoint::order::{Order, Yield};
 use crate::sim::endpoint::process::Process;

@@ -1,6 +1,7 @@
 //! The JSON of Live Response: sessions count milliseconds, and all else counts seconds.
 
 use super::super::cblr;
+use super::super::guid::guid;
 use super::super::shapes::{any_session, dump, result_code};
 use crate::sim::endpoint::order::{Order, Yield};
 use crate::sim::endpoint::process::Process;
@@ -107,7 +108,7 @@ fn brought(view: &CommandView, session: &SessionView, result: &Yield, manners: M
 fn process(view: &CommandView, session: &SessionView, one: &Process, all: &[Process]) -> Value {
     let parent = all.iter().find(|other| other.pid == one.parent);
     let started = |process: &Process| view.moment(process.created);
-    let guid = |process: &Process| guid(session.device, process.pid, started(process));
+    let guid = |process: &Process| guid(session.device, process.pid, Some(started(process)));
     json!({
         "pid": one.pid,
         "create_time": started(one).as_second(),
@@ -120,16 +121,6 @@ fn process(view: &CommandView, session: &SessionView, one: &Process, all: &[Proc
         "parent_create_time": parent.map_or(0, |parent| started(parent).as_second()),
         "parent_guid": parent.map_or_else(String::new, guid),
     })
-}
-
-/// Of the device, the number, and the start in Windows' own count, as hexadecimal digits.
-fn guid(device: u64, pid: u64, started: Timestamp) -> String {
-    const SECONDS_BEFORE_1970: i64 = 11_644_473_600;
-    let ticks = (started.as_millisecond() + SECONDS_BEFORE_1970 * 1000).saturating_mul(10_000);
-    let ticks = format!("{ticks:016x}");
-    let pid = format!("{pid:08x}");
-    let ((high, low), (first, rest)) = (pid.split_at(4), ticks.split_at(4));
-    format!("{device:08x}-{high}-{low}-{first}-{rest}")
 }
 
 fn value(value: &registry::Value, manners: Manners) -> Value {

@@ -1,4 +1,4 @@
-//! What EDR calls a process, in lists and in searches alike.
+//! What v3 and EDR call a process, in lists and in searches alike.
 
 use jiff::Timestamp;
 
