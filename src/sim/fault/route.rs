@@ -78,6 +78,8 @@ const ALL: &[Route] = &[
     Route::new("api/v1/sensor/{id}", About::Device),
     Route::new("api/v2/sensor", About::Organisation),
     Route::new("api/v1/process", About::Organisation),
+    Route::new("api/v1/process/{guid}/{segment}", About::Organisation),
+    Route::new("api/v2/process/{guid}/{segment}", About::Organisation),
     Route::new("api/v1/binary", About::Organisation),
     Route::new("api/v1/binary/{md5}", About::Organisation),
     Route::new("api/v1/binary/{md5}/summary", About::Organisation),
@@ -258,6 +260,10 @@ mod tests {
             (
                 "/api/bit9platform/v1/filecatalog/3",
                 Some("bit9platform/v1/fileCatalog/{id}"),
+            ),
+            (
+                "/api/v2/process/00000001-0000-0004-01d2-2461a83a8200/1",
+                Some("api/v2/process/{guid}/{segment}"),
             ),
             ("/api/v1/Sensor", None),
             ("/elsewhere", None),
