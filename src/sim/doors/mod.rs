@@ -102,16 +102,9 @@ pub(super) fn api(world: &World, request: &Request) -> (String, Reply) {
     if let Some((route, answer)) = csp::answer(world, request) {
         return booked(world, request, Product::Cloud, (route, answer));
     }
-    let path: Vec<String> = request.path.split('/').skip(1).map(decode).collect();
+    let path = parts(request);
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    let (product, door, rest): (Product, Door, &[&str]) = match path.as_slice() {
-        ["integrationServices", "v3", rest @ ..] => (Product::V3, v3::answer, rest),
-        ["api", "bit9platform", "v1", rest @ ..] => {
-            (Product::AppControl, app_control::answer, rest)
-        }
-        ["api", rest @ ..] => (Product::Edr, edr::answer, rest),
-        all => (Product::Cloud, cloud, all),
-    };
+    let (product, door, rest) = door(&path);
     if !csp::is_admitted(world, request, product) {
         world.note(|books| books.request("401"));
         return (
@@ -126,6 +119,25 @@ pub(super) fn api(world: &World, request: &Request) -> (String, Reply) {
     world.note(|books| books.unknown_route(&route));
     let answer = Problem::unknown_route().told(product);
     ("unknown".to_owned(), answer.into())
+}
+
+/// What a path is made of, as it was meant.
+fn parts(request: &Request) -> Vec<String> {
+    request.path.split('/').skip(1).map(decode).collect()
+}
+
+/// Whose path it is, who answers, and what is left for them to look at.
+fn door<'a>(path: &'a [&'a str]) -> (Product, Door, &'a [&'a str]) {
+    match path {
+        ["integrationServices", "v3", rest @ ..] => (Product::V3, v3::answer, rest),
+        ["api", "bit9platform", "v1", rest @ ..] => {
+            (Product::AppControl, app_control::answer, rest)
+        }
+        // The cloud has routes below it too, and all of them name the organisation.
+        ["api", _, _, "orgs", ..] => (Product::Cloud, cloud, path),
+        ["api", rest @ ..] => (Product::Edr, edr::answer, rest),
+        all => (Product::Cloud, cloud, all),
+    }
 }
 
 fn booked(

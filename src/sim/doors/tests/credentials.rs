@@ -65,6 +65,23 @@ async fn access_tokens_are_exchanged_and_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_cloud_has_below_api_is_its_own() {
+    let world = World::new(vec![windows(1)]);
+    for (path, expected) in [
+        ("/api/investigate/v2/orgs/X/processes/search_jobs", 404),
+        ("/api/alerts/v7/orgs/X/alerts/_search", 404),
+        ("/api/v1/sensor", 401),
+    ] {
+        let mut request = Request::new(Method::Post, path);
+        let token = ("x-auth-token".to_owned(), world.token().to_owned());
+        request.headers.push(token);
+        assert_eq!(answer(&world, &request).status, expected, "{path}");
+    }
+    // A test that needs them must notice.
+    assert_eq!(world.books().unknown_routes.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_the_key_opens_and_only_its_own_organisation() {
     let world = World::new(vec![windows(1)]);
     assert_eq!(with(&world, "X-AUTH-TOKEN", world.token()), 200);
