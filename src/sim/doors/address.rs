@@ -1,6 +1,6 @@
 //! What a request is about, whichever door it goes to, told from its path and body alone.
 
-use super::decode;
+use super::{csp, decode, door, parts};
 use crate::sim::session::Status;
 use crate::sim::tickets;
 use crate::sim::world::World;
@@ -26,7 +26,7 @@ impl Address {
                 ..Self::default()
             };
         }
-        let parts: Vec<String> = request.path.split('/').skip(1).map(decode).collect();
+        let parts = parts(request);
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let mut address = match parts.as_slice() {
             ["appservices", "v6", "orgs", _, rest @ ..] => Self::cloud(request, rest),
@@ -112,7 +112,12 @@ pub(in crate::sim) fn waits(world: &World, request: &Request) -> Option<Instant>
     if request.method != Method::Get || !request.query.iter().any(wants) {
         return None;
     }
-    let parts: Vec<&str> = request.path.split('/').collect();
+    let parts = parts(request);
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let (product, ..) = door(&parts);
+    if !csp::is_admitted(world, request, product) {
+        return None;
+    }
     let session = || Address::of(world, request).session;
     match parts.as_slice() {
         [.., "cblr", "session", _] => {

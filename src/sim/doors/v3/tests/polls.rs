@@ -1,6 +1,7 @@
 //! Long polls, which a real server holds.
 
 use super::*;
+use crate::sim::doors::waits;
 use crate::sim::server::serve;
 use std::net::SocketAddr;
 
@@ -45,4 +46,17 @@ async fn a_long_poll_is_answered_when_there_is_something_to_tell() {
     let missing = call(client.get(format!("{base}/2:98765?wait=true"))).await;
     assert_eq!(missing["status"], "NOT_FOUND");
     server.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_no_key_waits_for_nothing() {
+    let world = World::with(vec![device()], Settings::default());
+    post(&world, "cblr/session/98765", &json!({}));
+    let poll = format!("{SESSION}?wait=true");
+    let mut poll = request(&world, Method::Get, &poll);
+    assert!(waits(&world, &poll).is_some());
+    poll.headers = vec![("x-auth-token".to_owned(), world.token().to_owned())];
+    assert_eq!(waits(&world, &poll), None);
+    poll.headers.clear();
+    assert_eq!(waits(&world, &poll), None);
 }
