@@ -1,11 +1,12 @@
 //! What the APIs whose Live Response lies below `/cblr` have in common: v3 and EDR.
 
-use super::{Problem, shapes};
+use super::{Problem, Reply, shapes};
 use crate::sim::endpoint::content::Clip;
 use crate::sim::endpoint::files::Entry;
 use crate::sim::manners::Manners;
 use crate::sim::store::{Origin, Stored};
 use crate::sim::view::{CommandView, Stage};
+use crate::sim::world::{Missing, Refusal, World};
 use crate::wire::Request;
 use serde_json::{Value, json};
 
@@ -73,6 +74,20 @@ pub(super) fn typed(kind: &str, data: &str) -> Value {
         ("REG_DWORD" | "REG_DWORD_BIG_ENDIAN" | "REG_QWORD", Ok(number)) => json!(number),
         _ => json!(data),
     }
+}
+
+/// The bytes of a session's file, which clients call `name`.
+pub(super) fn content(
+    world: &World,
+    session: &str,
+    stored: &Stored,
+    name: &str,
+) -> Result<Reply, Problem> {
+    if stored.clip.is_none() {
+        return Err(Refusal::NotFound(Missing::Content(name.to_owned())).into());
+    }
+    let clip = world.take_content(session, &stored.id.uuid)?;
+    Ok(Reply::Content(clip))
 }
 
 /// A file that is called `id`. The commands tell why one never came.

@@ -256,11 +256,7 @@ impl<'a> Place<'a> {
 
     fn content(&self, file: &str) -> Answer {
         let stored = self.file(file)?;
-        if stored.clip.is_none() {
-            return Err(Refusal::NotFound(Missing::Content(file.to_owned())).into());
-        }
-        let clip = self.world.take_content(&self.id, &stored.id.uuid)?;
-        Ok(Reply::Content(clip))
+        cblr::content(self.world, &self.id, &stored, file)
     }
 }
 

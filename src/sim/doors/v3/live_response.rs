@@ -177,8 +177,8 @@ fn file_object(world: &World, request: &Request, id: &str, file: &str) -> Answer
 fn content(world: &World, request: &Request, id: &str, file: &str) -> Result<Reply, Problem> {
     match request.method {
         Method::Get => {
-            let uuid = find(world, id, file)?.id.uuid;
-            Ok(Reply::Content(world.take_content(id, &uuid)?))
+            let stored = find(world, id, file)?;
+            cblr::content(world, id, &stored, file)
         }
         _ => Err(Problem::wrong_method()),
     }

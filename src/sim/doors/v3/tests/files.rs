@@ -79,6 +79,13 @@ async fn an_upload_reaches_the_endpoint_by_its_number() {
     );
     let fetched = &command(&world, fetch)["file_id"];
     assert_eq!(content(&world, fetched).as_deref(), Some(&b"hello"[..]));
+    // Of what has not come, clients hear under the name that they know.
+    let missing = json!({"name": "get file", "object": "C:\\temp\\missing"});
+    let missing = send(&world, &missing);
+    let file = &command(&world, missing)["file_id"];
+    let (status, refused) = get(&world, &format!("{SESSION}/file/{file}/content"));
+    let reason = json!(format!("content of file {file} not found"));
+    assert_eq!((status, &refused["reason"]), (404, &reason));
     // The file is as good as it was.
     assert_eq!(get(&world, &format!("{SESSION}/file/1")).1["status"], 0);
 }
