@@ -216,10 +216,7 @@ impl Session {
             match self.next_step() {
                 Some((index, at)) if at <= now && at <= end => self.step(index, at, ground),
                 _ if end > now => return,
-                _ if departure.is_some() => {
-                    self.status = Status::Inactive;
-                    self.cancel_pending(end);
-                }
+                _ if departure.is_some() => self.status = Status::Inactive,
                 _ => self.expire(expiry, ground.books),
             }
         }
