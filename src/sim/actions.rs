@@ -146,6 +146,12 @@ impl Queue {
         }
     }
 
+    /// The sensor will not hear of it if it has not yet.
+    pub(super) fn take_back(&mut self, device: u64, action: &Action) {
+        self.waiting
+            .retain(|_, (id, waiting)| *id != device || waiting != action);
+    }
+
     /// Lets happen what is due by `now`.
     pub(super) fn settle(
         &mut self,

@@ -1,5 +1,6 @@
 //! What an EDR server keeps: sessions for days after their end, and what it was told of sensors.
 
+use super::actions::Action;
 use super::device::SensorRecord;
 use super::session::{Session, Status};
 use super::view::{Kept, SessionView};
@@ -47,6 +48,13 @@ impl World {
         let before = org.shown(session.device).session(session);
         org.close(number, now);
         Some(before)
+    }
+
+    /// Asks a sensor no longer for what it has not heard of yet.
+    pub(super) fn take_back(&self, sensor: u64, action: &Action) {
+        let mut org = self.lock();
+        org.advance_all(Instant::now());
+        org.actions.take_back(sensor, action);
     }
 
     /// Changes what is written down of a sensor; `elapsed` is since the world began.

@@ -237,7 +237,7 @@ fn change(world: &World, request: &Request, id: &str) -> Answer {
         Some((device.isolation_wanted(), restarts(device, times)))
     });
     let (isolated, restarting) = before.ok_or(Refusal::NotFound(Missing::Device(number)))?;
-    let uninstalls = world.write_down(number, |record, elapsed| {
+    let (was_to_go, is_to_go) = world.write_down(number, |record, elapsed| {
         if let Some(group) = change.group {
             record.group = group;
         }
@@ -251,13 +251,15 @@ fn change(world: &World, request: &Request, id: &str) -> Answer {
         }
         let before = record.uninstall;
         record.uninstall = change.uninstall.unwrap_or(before);
-        record.uninstall && !before
+        (before, record.uninstall)
     })?;
     if let Some(toggle) = change.isolation.filter(|toggle| toggle.is_on() != isolated) {
         world.act(&[number], &Action::Quarantine(toggle));
     }
-    if uninstalls {
-        world.act(&[number], &Action::UninstallSensor);
+    match (was_to_go, is_to_go) {
+        (false, true) => world.act(&[number], &Action::UninstallSensor),
+        (true, false) => world.take_back(number, &Action::UninstallSensor),
+        _ => {}
     }
     Ok(Response::new(204))
 }

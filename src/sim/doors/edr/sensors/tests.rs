@@ -252,6 +252,25 @@ async fn what_is_written_down_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_uninstall_can_be_taken_back_until_the_sensor_reports() {
+    let world = World::new(vec![windows(1), windows(2)]);
+    for sensor in [1, 2] {
+        put(
+            &world,
+            &format!("v1/sensor/{sensor}"),
+            &json!({"uninstall": true}),
+        );
+    }
+    put(&world, "v1/sensor/1", &json!({"uninstall": false}));
+    assert_eq!(get(&world, "v1/sensor/1").1["status"], json!("Online"));
+    advance(SECOND * 60).await;
+    for (sensor, status) in [(1, "Online"), (2, "Uninstalled")] {
+        let (_, record) = get(&world, &format!("v1/sensor/{sensor}"));
+        assert_eq!(record["status"], json!(status));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_makes_no_sense_is_refused() {
     let world = World::new(vec![windows(1)]);
     for body in [
