@@ -124,10 +124,8 @@ impl Organisation {
             return Err(Refusal::SessionLimit);
         }
         self.last_session += 1;
-        let mut session = Session::new(self.last_session, device, now, check_in);
+        let mut session = Session::new((self.last_session, device), terms, now, check_in);
         session.opener = opener;
-        session.timeouts = terms.timeouts;
-        session.kept = terms.kept;
         session.silent_from = known.silent_from().map(|end| self.origin + end);
         let session = self.sessions.entry(self.last_session).or_insert(session);
         self.books.opened(opener);
@@ -175,9 +173,9 @@ impl Organisation {
                 Deed::Come(visit) => self.come(device, &visit, at),
                 Deed::Run { session, order } => {
                     self.advance(session, at);
-                    let limit = self.settings.max_commands;
                     let active = self.sessions.get_mut(&session).filter(|session| {
-                        session.status == Status::Active && session.commands.len() < limit
+                        session.status == Status::Active
+                            && session.commands.len() < session.max_commands
                     });
                     if let Some(session) = active {
                         session.post(order, Fate::Usual, at);
@@ -199,7 +197,7 @@ impl Organisation {
         for number in numbers {
             self.advance(number, at);
         }
-        let terms = Terms::of_the_cloud(self.settings.max_sessions);
+        let terms = Terms::of_the_cloud(&self.settings);
         if self.open_at(device, Opener::Console, terms, at).is_err() {
             return;
         }

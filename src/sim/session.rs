@@ -15,6 +15,7 @@ use super::fault::Fate;
 use super::fleet::image;
 use super::manners::Reopening;
 use super::store::{FileId, Store};
+use super::world::Settings;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -48,16 +49,19 @@ pub(super) struct Terms {
     pub timeouts: Timeouts,
     /// How many there may be at once.
     pub max_sessions: usize,
+    /// How many commands it takes.
+    pub max_commands: usize,
     pub reopening: Reopening,
     /// How long it is told of after its end.
     pub kept: Duration,
 }
 
 impl Terms {
-    pub(super) fn of_the_cloud(max_sessions: usize) -> Self {
+    pub(super) fn of_the_cloud(settings: &Settings) -> Self {
         Self {
             timeouts: Timeouts::default(),
-            max_sessions,
+            max_sessions: settings.max_sessions,
+            max_commands: settings.max_commands,
             reopening: Reopening::Existing,
             kept: GRACE,
         }
@@ -104,6 +108,7 @@ pub(super) struct Session {
     /// When it expired or was closed.
     ended: Option<Instant>,
     pub kept: Duration,
+    pub max_commands: usize,
     /// The last command, end of a command, or keep-alive.
     active: Instant,
     pub commands: Vec<Issued>,
@@ -150,10 +155,15 @@ pub(super) struct Ground<'a> {
 }
 
 impl Session {
-    pub(super) fn new(number: u64, device: u64, now: Instant, check_in: Option<Duration>) -> Self {
+    pub(super) fn new(
+        (number, device): (u64, u64),
+        terms: Terms,
+        now: Instant,
+        check_in: Option<Duration>,
+    ) -> Self {
         Self {
             opener: Opener::Client,
-            timeouts: Timeouts::default(),
+            timeouts: terms.timeouts,
             silent_from: None,
             held: now,
             number,
@@ -162,7 +172,8 @@ impl Session {
             check_in: check_in.map(|delay| now + delay),
             status: Status::Pending,
             ended: None,
-            kept: GRACE,
+            kept: terms.kept,
+            max_commands: terms.max_commands,
             active: now,
             commands: Vec::new(),
             store: Store::new(number),
@@ -434,7 +445,7 @@ mod tests {
     use super::*;
     use crate::model::device::Os;
     use crate::sim::view::Stage;
-    use crate::sim::world::{Missing, Refusal, Settings, World};
+    use crate::sim::world::{Missing, Refusal, World};
     use tokio::time::{advance, sleep};
 
     fn world(devices: Vec<SimDevice>) -> World {

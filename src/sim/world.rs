@@ -197,7 +197,7 @@ impl World {
 
     /// Asks for a session; one that the device already has is given again.
     pub fn open(&self, device: u64) -> Result<Opened, Refusal> {
-        self.open_by(device, Terms::of_the_cloud(self.max_sessions()))
+        self.open_by(device, self.terms())
     }
 
     /// The same on terms of one's own; a session that is there keeps its.
@@ -290,12 +290,11 @@ impl World {
     }
 
     pub fn post(&self, id: &str, order: Order) -> Result<CommandView, Refusal> {
-        let limit = self.lock().settings.max_commands;
         self.with_session(id, |now, session, shown| {
             if session.status != Status::Active {
                 return Err(Refusal::NotActive(id.to_owned()));
             }
-            if session.commands.len() >= limit {
+            if session.commands.len() >= session.max_commands {
                 return Err(Refusal::CommandLimit(id.to_owned()));
             }
             if !shown.supported().contains(&order.name()) {
@@ -409,8 +408,9 @@ impl World {
         self.lock().settings.manners
     }
 
-    pub(super) fn max_sessions(&self) -> usize {
-        self.lock().settings.max_sessions
+    /// On which the cloud gives sessions.
+    pub(super) fn terms(&self) -> Terms {
+        Terms::of_the_cloud(&self.lock().settings)
     }
 
     pub(super) fn max_upload(&self) -> usize {

@@ -10,7 +10,7 @@ use std::time::Duration;
 const MAX_TIMEOUT: i64 = 86_400;
 
 pub(super) fn cloud(world: &World, body: &Value) -> Result<Terms, Problem> {
-    let usual = Terms::of_the_cloud(world.max_sessions());
+    let usual = world.terms();
     Ok(Terms {
         timeouts: timeouts(body, usual.timeouts)?,
         ..usual

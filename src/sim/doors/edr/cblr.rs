@@ -118,6 +118,8 @@ fn agreed(ways: Edr, body: &Value) -> Result<Terms, Problem> {
     Ok(Terms {
         timeouts: terms::timeouts(body, usual)?,
         max_sessions: ways.max_sessions,
+        // Only the cloud is known to have a limit.
+        max_commands: usize::MAX,
         reopening: ways.reopening,
         kept: Duration::from_hours(24 * shapes::STORAGE_DAYS),
     })

@@ -7,7 +7,7 @@ use crate::sim::endpoint::files::Node;
 use crate::sim::endpoint::process::Process;
 use crate::sim::endpoint::registry::Value as RegistryValue;
 use crate::sim::manners::{CloseAnswer, Edr, Reopening, SensorIds, WhilePending};
-use crate::sim::world::World;
+use crate::sim::world::{Settings, World};
 use crate::wire::{Method, Request};
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
@@ -714,6 +714,21 @@ async fn one_session_for_a_sensor_and_ten_in_all() {
     let again = post(&world, SESSIONS, &json!({"sensor_id": 3}));
     assert_eq!(again, (404, json!("Sensor already has the session 1")));
     assert_eq!(post(&world, SESSIONS, &json!({"sensor_id": 4})).0, 403);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_commands_is_the_clouds_alone() {
+    let settings = Settings {
+        max_commands: 1,
+        ..Settings::default()
+    };
+    let world = World::with(vec![windows(1)], settings);
+    let session = active(&world, 1).await;
+    for number in 1..=3 {
+        let list = json!({"name": "process list"});
+        let (status, command) = post(&world, &format!("{session}/command"), &list);
+        assert_eq!((status, &command["id"]), (200, &json!(number)));
+    }
 }
 
 #[tokio::test(start_paused = true)]
