@@ -201,12 +201,12 @@ impl Session {
         self.ended.filter(|_| self.kept > GRACE)
     }
 
-    /// When its sensor checked in; none if that was too late, or is to come.
+    /// When its sensor checked in; none if that was too late, is to come, or never was.
     pub(super) fn checked_in(&self) -> Option<Instant> {
         let in_time = |at: &Instant| self.ended.is_none_or(|end| *at <= end);
         match self.status {
             Status::Pending | Status::Timeout => None,
-            Status::Active | Status::Inactive | Status::Closed => self.check_in.filter(in_time),
+            Status::Active | Status::Inactive | Status::Closed => self.checks_in().filter(in_time),
         }
     }
 

@@ -584,6 +584,24 @@ async fn what_ended_is_listed_for_a_week() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sensor_that_never_checked_in_has_told_nothing() {
+    let off = windows(1).off_after(Duration::from_millis(50));
+    let world = World::new(vec![off]);
+    post(&world, SESSIONS, &json!({"sensor_id": 1}));
+    advance(SECOND).await;
+    put(
+        &world,
+        &format!("{SESSIONS}/1"),
+        &json!({"status": "close"}),
+    );
+    let (_, list) = get(&world, SESSIONS);
+    assert_eq!(
+        (&list[0]["status"], &list[0]["address"]),
+        (&json!("close"), &Value::Null)
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hundred_sessions_are_kept_and_no_more() {
     let world = World::new(vec![windows(1)]);
     for _ in 0..103 {
