@@ -1,6 +1,6 @@
 //! The record of a sensor.
 
-use super::super::devices::{last_contact, registered};
+use super::super::devices::{last_contact, mac, registered};
 use crate::model::device::Os;
 use crate::sim::contact;
 use crate::sim::device::{LiveResponse, SimDevice};
@@ -98,7 +98,7 @@ fn machine(device: &SimDevice, seen: Timestamp) -> Value {
         "os_environment_id": environment,
         "os_environment_display_string": device.os_version,
         "build_version_string": device.sensor_version,
-        "network_adapters": format!("{},0050{:08x}|", device.ip, own & 0xffff_ffff),
+        "network_adapters": format!("{},{}|", device.ip, mac(device)),
         "supports_cblr": device.live_response == LiveResponse::On,
         "cookie": own & 0x7fff_ffff,
         "boot_id": (own % 40).to_string(),
