@@ -7,6 +7,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use sortie::model::device::Os;
 use sortie::sim::doors;
+use sortie::sim::fault::route_name;
 use sortie::sim::fleet::{Wanted, fleet};
 use sortie::sim::world::World;
 use sortie::wire::{Method, Request};
@@ -92,7 +93,7 @@ const OLD_ROUTES: [&str; 11] = [
 ];
 
 /// Those of EDR.
-const SERVER_ROUTES: [&str; 14] = [
+const SERVER_ROUTES: [&str; 21] = [
     "info",
     "v1/storage/events/partition",
     "v1/cblr/session",
@@ -107,10 +108,17 @@ const SERVER_ROUTES: [&str; 14] = [
     "v1/sensor",
     "v1/sensor/{device}",
     "v2/sensor",
+    "v1/process",
+    "v1/process/0/1",
+    "v2/process/0/1",
+    "v1/binary",
+    "v1/binary/d41d8cd98f00b204e9800998ecf8427e/summary",
+    "v1/banning/blacklist",
+    "v1/banning/blacklist/d41d8cd98f00b204e9800998ecf8427e",
 ];
 
 /// What bodies are made of.
-const MEMBERS: [&str; 48] = [
+const MEMBERS: [&str; 49] = [
     r#""device_id": {device}"#,
     r#""device_id": ["{device}", 3]"#,
     r#""session_timeout": 99999999999999999"#,
@@ -142,6 +150,7 @@ const MEMBERS: [&str; 48] = [
     r#""status": "close""#,
     r#""network_isolation_enabled": true, "uninstall": "true", "group_id": 18446744073709551615"#,
     r#""event_log_flush_time": "Fri, 02 Feb 2024 04:05:06 GMT", "notes": "\u0000""#,
+    r#""md5hash": "d41d8cd98f00b204e9800998ecf8427e", "text": "x""#,
     r#""pid": 4"#,
     r#""offset": 9223372036854775807, "get_count": 9223372036854775807"#,
     r#""value_type": "REG_DWORD", "value_data": 7"#,
@@ -261,6 +270,14 @@ async fn hold(conversation: Vec<Asked>) -> Result<Reached, TestCaseError> {
         );
         statuses.insert(answer.status);
         prop_assert!(keyed || !answer.is_success(), "{}: without a key", shown);
+        // What there is can also be struck by its name.
+        prop_assert!(
+            route_name(&request.path).is_some()
+                || [401, 403].contains(&answer.status)
+                || world.books().unknown_routes.contains_key(&shown),
+            "{}: not among the routes",
+            shown
+        );
         let is_json = answer.header("content-type") == Some("application/json");
         if is_json {
             let body: Result<Value, _> = serde_json::from_slice(&answer.body);
