@@ -8,6 +8,7 @@ mod device_actions;
 mod limits;
 mod manners;
 mod memory;
+mod one_world;
 mod queue;
 mod timeouts;
 
