@@ -1,8 +1,7 @@
 //! Banned hashes, `/api/v1/banning/blacklist`: the organisation's list as EDR shows it.
 
 use super::super::{Problem, Reply, Routed, lenient_body};
-use super::USER;
-use super::query::parameter;
+use super::{USER, asked};
 use crate::sim::bans::{Decision, Rule, Verdict};
 use crate::sim::catalogue::Catalogue;
 use crate::sim::organisation::Times;
@@ -31,7 +30,7 @@ type Answer = Result<Reply, Problem>;
 fn all(world: &World, request: &Request) -> Answer {
     match request.method {
         Method::Get => {
-            let count = parameter(request, "count").and_then(|text| text.parse().ok());
+            let count = asked(request, "count").and_then(|text| text.parse().ok());
             let records: Vec<Value> = world.catalogue(|catalogue| {
                 catalogue.complete_bans();
                 let bans = catalogue.bans.rules().iter();

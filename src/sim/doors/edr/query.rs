@@ -1,8 +1,9 @@
 //! What searches of EDR have in common: their parameters, how a term fits a value, and the envelope of results.
 
+use super::asked;
+use crate::sim::doors::Problem;
 use crate::sim::doors::device_search::age;
 use crate::sim::doors::query::Query;
-use crate::sim::doors::{Problem, decode};
 use crate::text::wildcard;
 use crate::wire::Request;
 use jiff::Timestamp;
@@ -38,9 +39,8 @@ impl Asked {
         sort: Option<&str>,
         kind: impl Fn(&str) -> Option<Kind>,
     ) -> Result<Self, Problem> {
-        let query = parameter(request, "q").unwrap_or_default();
-        let query =
-            Query::read(&query).map_err(|()| Problem::bad_query("the query cannot be read"))?;
+        let query = Query::read(asked(request, "q").unwrap_or_default());
+        let query = query.map_err(|()| Problem::bad_query("the query cannot be read"))?;
         for (field, value) in query.terms() {
             let legal = match field.map(|field| (field, kind(field))) {
                 None => true,
@@ -57,8 +57,8 @@ impl Asked {
                 )));
             }
         }
-        let given = parameter(request, "sort").filter(|sort| !sort.trim().is_empty());
-        let sort = given.or_else(|| sort.map(str::to_owned));
+        let given = asked(request, "sort").filter(|sort| !sort.trim().is_empty());
+        let sort = given.or(sort);
         let sort = sort.map(|sort| match sort.trim().split_once(' ') {
             Some((field, way)) => (field.to_owned(), way.trim().eq_ignore_ascii_case("desc")),
             None => (sort.trim().to_owned(), false),
@@ -113,8 +113,8 @@ impl Span {
     /// The server learns of a thing the moment that the sensor reports it: both are the same here.
     pub(super) fn read(request: &Request) -> Result<Self, Problem> {
         let bound = |name: &str| {
-            let text = parameter(request, name);
-            let moment = text.map(|text| text.parse::<Timestamp>()).transpose();
+            let text = asked(request, name);
+            let moment = text.map(str::parse::<Timestamp>).transpose();
             moment.map_err(|_| Problem::bad_request(format!("{name} is no time")))
         };
         let least = (
@@ -136,15 +136,9 @@ impl Span {
     }
 }
 
-/// A parameter of the address as it was meant; blanks come as plus signs.
-pub(super) fn parameter(request: &Request, name: &str) -> Option<String> {
-    let found = request.query.iter().find(|(key, _)| key == name);
-    found.map(|(_, value)| decode(&value.replace('+', " ")))
-}
-
 fn count(request: &Request, name: &str) -> Result<Option<usize>, Problem> {
-    let text = parameter(request, name);
-    let number = text.map(|text| text.parse());
+    let text = asked(request, name);
+    let number = text.map(str::parse);
     number
         .transpose()
         .map_err(|_| Problem::bad_request(format!("{name} is not a number")))

@@ -2,7 +2,7 @@
 
 use crate::model::device::Os;
 use crate::sim::device::SimDevice;
-use crate::sim::doors::{answer, shapes};
+use crate::sim::doors::{answer, decode, shapes};
 use crate::sim::endpoint::content::Content;
 use crate::sim::endpoint::process::Process;
 use crate::sim::fleet::{Wanted, fleet};
@@ -71,6 +71,7 @@ pub(super) fn world() -> World {
     ])
 }
 
+/// The address is taken apart as the server does it.
 pub(super) fn call(world: &World, method: Method, address: &str, body: Option<&Value>) -> Response {
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
     let mut request = Request::new(method, format!("/api/{path}"));
@@ -79,7 +80,7 @@ pub(super) fn call(world: &World, method: Method, address: &str, body: Option<&V
     }
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     request.query = pairs
-        .map(|(key, value)| (key.into(), value.into()))
+        .map(|(key, value)| (key.into(), decode(&value.replace('+', " "))))
         .collect();
     let token = ("x-auth-token".to_owned(), world.keys().edr.clone());
     request.headers.push(token);
@@ -181,6 +182,17 @@ async fn processes_are_found_by_what_is_known_of_them() {
         expected.sort_unstable();
         assert_eq!(found(&body), expected, "{query}");
         assert_eq!(body["total_results"], expected.len(), "{query}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_is_decoded_once() {
+    let mut linux = device(9, "srv-9", Os::Linux);
+    run(&mut linux, 3, 1, "/usr/bin/c++", "c++ -Da=100%41");
+    let world = World::new(vec![linux]);
+    for query in [r#"cmdline:"c++ -Da=100%41""#, "process_name:c++"] {
+        let (_, body) = search(&world, query);
+        assert_eq!(found(&body), [(9, 3)], "{query}");
     }
 }
 
