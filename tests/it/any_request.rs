@@ -93,7 +93,7 @@ const OLD_ROUTES: [&str; 11] = [
 ];
 
 /// Those of EDR.
-const SERVER_ROUTES: [&str; 21] = [
+const SERVER_ROUTES: [&str; 14] = [
     "info",
     "v1/storage/events/partition",
     "v1/cblr/session",
@@ -108,17 +108,69 @@ const SERVER_ROUTES: [&str; 21] = [
     "v1/sensor",
     "v1/sensor/{device}",
     "v2/sensor",
+];
+
+/// EDR's searches, and what is found by a hash.
+const SEARCH_ROUTES: [&str; 9] = [
     "v1/process",
-    "v1/process/0/1",
+    "v1/process/{guid}/1",
     "v2/process/0/1",
     "v1/binary",
-    "v1/binary/d41d8cd98f00b204e9800998ecf8427e/summary",
+    "v1/binary/{md5}",
+    "v1/binary/{md5}/summary",
+    "v1/binary/\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}",
     "v1/banning/blacklist",
-    "v1/banning/blacklist/d41d8cd98f00b204e9800998ecf8427e",
+    "v1/banning/blacklist/{md5}",
+];
+
+const SEARCH_QUERIES: [&str; 10] = [
+    "",
+    "q=process_name:svchost.exe&rows=2&sort=last_update desc",
+    "q=sensor_id:{device} -cmdline:\"a\\b\" (path:c:\\* OR start:-24h)&start=1&rows=99999",
+    "q=start:-99999999999999w&sort=start",
+    "q=sensor_id:18446744073709551616",
+    "q=md5:{md5}&cb.min_last_update=-009999-01-01T00:00:00Z",
+    "q=observed_filename:*.exe&sort=host_count desc",
+    "q=((&facet=true",
+    "start=18446744073709551615&rows=18446744073709551615",
+    "count=0&wait=true",
+];
+
+/// Those of App Control.
+const CONTROL_ROUTES: [&str; 14] = [
+    "serverConfig",
+    "computer",
+    "computer/{device}",
+    "policy",
+    "policy/6525",
+    "fileCatalog",
+    "fileCatalog/1",
+    "fileInstance",
+    "fileInstance/{device}000001",
+    "fileInstance/18446744073709551615",
+    "fileRule",
+    "fileRule/1",
+    "fileUpload",
+    "fileUpload/1",
+];
+
+const CONTROL_QUERIES: [&str; 12] = [
+    "",
+    "limit=-1",
+    "limit=0&sort=id DESC",
+    "limit=2&offset=18446744073709551615",
+    "q=id>0&q=id<99999999999999999999&q=id+1&q=id-1",
+    "q=computerId:{device}&q=fileName:*e*|*x*",
+    "q=dateCreated>-4294967295d&q=name!",
+    "q=dateCreated<-009999-01-01T00:00:00Z",
+    "group=fileState&groupType=n",
+    "group=id&limit=-1",
+    "downloadFile=true",
+    "changeDiagnostics=true&resetCLIPassword=true&changeTemplate=maybe",
 ];
 
 /// What bodies are made of.
-const MEMBERS: [&str; 49] = [
+const MEMBERS: [&str; 59] = [
     r#""device_id": {device}"#,
     r#""device_id": ["{device}", 3]"#,
     r#""session_timeout": 99999999999999999"#,
@@ -150,7 +202,6 @@ const MEMBERS: [&str; 49] = [
     r#""status": "close""#,
     r#""network_isolation_enabled": true, "uninstall": "true", "group_id": 18446744073709551615"#,
     r#""event_log_flush_time": "Fri, 02 Feb 2024 04:05:06 GMT", "notes": "\u0000""#,
-    r#""md5hash": "d41d8cd98f00b204e9800998ecf8427e", "text": "x""#,
     r#""pid": 4"#,
     r#""offset": 9223372036854775807, "get_count": 9223372036854775807"#,
     r#""value_type": "REG_DWORD", "value_data": 7"#,
@@ -168,7 +219,21 @@ const MEMBERS: [&str; 49] = [
     r#""rows": 10000, "start": 1"#,
     r#""search_after": "after-18446744073709551615""#,
     r#""terms": {"fields": ["os", "sensor_states", ""], "rows": 99999999}"#,
+    r#""md5hash": "{md5}", "text": "why""#,
+    r#""md5hash": "éééééééééééééééé""#,
+    r#""enabled": false"#,
+    r#""hash": "{md5}""#,
+    r#""hash": "{md5}{md5}""#,
+    r#""fileState": 3"#,
+    r#""fileState": 1, "reportOnly": true"#,
+    r#""policyIds": "6525,0,,6526", "name": "ban""#,
+    r#""computerId": {device}, "fileCatalogId": 1, "priority": -9223372036854775808"#,
+    r#""localState": 2"#,
+    r#""policyId": 6526, "automaticPolicy": false, "debugLevel": 18446744073709551615"#,
 ];
+
+const CONTROL: &str = "/api/bit9platform/v1/";
+const MD5: &str = "454ecab221e6eb69e595a39410bdd57a";
 
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let object = vec(select(&MEMBERS[..]), 0..6)
@@ -190,6 +255,11 @@ fn path() -> impl Strategy<Value = String> {
     let server = |route: &str| format!("/api/{route}");
     let server_commands = Just(server("v1/cblr/session/1/command"));
     let server = select(&SERVER_ROUTES[..]).prop_map(server);
+    let foreign = Just("/appservices/v6/orgs/OTHER/devices/_search".to_owned());
+    let found = (select(&SEARCH_ROUTES[..]), select(&SEARCH_QUERIES[..]))
+        .prop_map(|(route, query)| format!("/api/{route}?{query}"));
+    let control = (select(&CONTROL_ROUTES[..]), select(&CONTROL_QUERIES[..]))
+        .prop_map(|(route, query)| format!("{CONTROL}{route}?{query}"));
     let made = vec(select(&PARTS[..]), 0..9).prop_map(|parts| format!("/{}", parts.join("/")));
     prop_oneof![
         3 => commands,
@@ -198,6 +268,9 @@ fn path() -> impl Strategy<Value = String> {
         2 => old,
         1 => server_commands,
         2 => server,
+        2 => found,
+        3 => control,
+        1 => foreign,
         1 => made,
         1 => any::<String>(),
     ]
@@ -223,7 +296,16 @@ const STATUSES: [u16; 11] = [200, 201, 204, 302, 400, 401, 403, 404, 405, 409, 4
 struct Reached {
     statuses: BTreeSet<u16>,
     commands: BTreeSet<String>,
+    /// Doors behind which something was had.
+    doors: BTreeSet<&'static str>,
 }
+
+const DOORS: [&str; 4] = [
+    "/appservices/v6/",
+    "/integrationServices/v3/",
+    "/api/v1/",
+    CONTROL,
+];
 
 async fn hold(conversation: Vec<Asked>) -> Result<Reached, TestCaseError> {
     let wanted = Wanted {
@@ -237,12 +319,20 @@ async fn hold(conversation: Vec<Asked>) -> Result<Reached, TestCaseError> {
     let filled = |text: &str| {
         text.replace("{org}", world.org_key())
             .replace("{device}", &device)
+            .replace("{md5}", MD5)
+            .replace("{guid}", &format!("{id:08x}-0000-0004-0000-000000000000"))
     };
     // There is a session whose id is known, and it is not active yet.
     prop_assert!(world.open(id).is_ok());
-    let mut statuses = BTreeSet::new();
+    let (mut statuses, mut doors_opened) = (BTreeSet::new(), BTreeSet::new());
     for (method, path, body, keyed, pause) in conversation {
-        let mut request = Request::new(method, filled(&path));
+        let path = filled(&path);
+        let (path, query) = path.split_once('?').unwrap_or((&path, ""));
+        let mut request = Request::new(method, path);
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        request.query = pairs
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
         request.body = match String::from_utf8(body) {
             Ok(text) => filled(&text).into_bytes(),
             Err(raw) => raw.into_bytes(),
@@ -251,6 +341,7 @@ async fn hold(conversation: Vec<Asked>) -> Result<Reached, TestCaseError> {
             let keys = world.keys();
             let key = match request.path.split('/').nth(1) {
                 Some("integrationServices") => &keys.v3,
+                Some("api") if request.path.starts_with(CONTROL) => &keys.app_control,
                 Some("api") => &keys.edr,
                 _ => &keys.cloud,
             };
@@ -269,6 +360,8 @@ async fn hold(conversation: Vec<Asked>) -> Result<Reached, TestCaseError> {
             answer.status
         );
         statuses.insert(answer.status);
+        let door = DOORS.iter().find(|door| request.path.starts_with(**door));
+        doors_opened.extend(door.filter(|_| answer.is_success()));
         prop_assert!(keyed || !answer.is_success(), "{}: without a key", shown);
         // What there is can also be struck by its name.
         prop_assert!(
@@ -296,6 +389,7 @@ async fn hold(conversation: Vec<Asked>) -> Result<Reached, TestCaseError> {
     Ok(Reached {
         statuses,
         commands: books.commands.into_keys().collect(),
+        doors: doors_opened,
     })
 }
 
@@ -320,6 +414,7 @@ fn any_request_gets_an_answer() {
         let mut reached = reached.borrow_mut();
         reached.statuses.extend(new.statuses);
         reached.commands.extend(new.commands);
+        reached.doors.extend(new.doors);
         Ok(())
     });
     if let Err(error) = held {
@@ -333,4 +428,5 @@ fn any_request_gets_an_answer() {
     assert!(missing.is_empty(), "{missing:?}");
     let ran = &reached.commands;
     assert!(ran.len() >= 5, "{ran:?}");
+    assert_eq!(reached.doors, DOORS.into());
 }
