@@ -215,14 +215,15 @@ impl Bans {
         true
     }
 
-    /// Hashes of files whose others are not known.
-    pub(super) fn lacking(&self) -> Vec<String> {
-        let incomplete = self.rules.iter().filter(|rule| !rule.is_known());
-        incomplete.map(|rule| rule.hash().to_owned()).collect()
+    /// Are all names of all files known?
+    pub(super) fn are_known(&self) -> bool {
+        self.rules.iter().all(Rule::is_known)
     }
 
-    pub(super) fn complete(&mut self, hash: &str, hashes: &Hashes) {
-        if let Some(rule) = self.find_mut(hash) {
+    /// Writes down all names of a file that some device has.
+    pub(super) fn complete(&mut self, hashes: &Hashes) {
+        let lacking = self.rules.iter_mut().filter(|rule| !rule.is_known());
+        for rule in lacking.filter(|rule| rule.names.fits(hashes)) {
             rule.names = Names::all(hashes);
         }
     }
@@ -259,9 +260,10 @@ mod tests {
             assert_eq!(bans.verdict(&abc, None), Some(Verdict::Banned));
             assert_eq!(bans.verdict(&other, None), None);
             assert!(bans.block(&abc, 1, block()) && !bans.block(&other, 1, block()));
-            assert_eq!(bans.lacking().len(), 1);
-            bans.complete(hash, &abc);
-            assert!(bans.lacking().is_empty());
+            bans.complete(&other);
+            assert!(!bans.are_known());
+            bans.complete(&abc);
+            assert!(bans.are_known());
             let rule = bans.find(&abc.md5).expect("known by all of them");
             assert_eq!((rule.blocks, rule.last_block.clone()), (1, Some(block())));
         }

@@ -194,13 +194,21 @@ impl Catalogue<'_> {
         all.find(|hashes| hashes.has(hash))
     }
 
-    /// Learns the other names of files that were decided upon by one of them.
+    /// Learns the other names of files that were decided upon by one of them; however many those are, the
+    /// devices are gone over once.
     pub(super) fn complete_bans(&mut self) {
-        let lacking: Vec<String> = self.bans.lacking();
-        for hash in lacking {
-            if let Some(hashes) = self.hashes(&hash) {
-                self.bans.complete(&hash, &hashes);
+        if self.bans.are_known() {
+            return;
+        }
+        let mut contents = BTreeMap::new();
+        for device in self.devices.values() {
+            for image in self.images(device) {
+                let hashes = image.hashes();
+                contents.entry(Arc::as_ptr(&hashes)).or_insert(hashes);
             }
+        }
+        for hashes in contents.values() {
+            self.bans.complete(hashes);
         }
     }
 }
