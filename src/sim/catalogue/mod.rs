@@ -222,7 +222,7 @@ pub(super) fn blocks(bans: &mut Bans, device: &SimDevice, order: &Order, at: Dur
     if bans.is_empty() {
         return false;
     }
-    let programs = programs::named(line, device.os).into_iter();
+    let programs = programs::named(line, &device.endpoint).into_iter();
     let mut images = programs.map(|program| Image::of_program(&device.endpoint, &program));
     images.any(|image| {
         bans.block(

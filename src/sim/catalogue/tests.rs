@@ -149,10 +149,17 @@ fn a_program_is_the_same_on_every_device() {
 
 #[tokio::test(start_paused = true)]
 async fn a_banned_image_does_not_start() {
-    let world = World::new(vec![windows(7), windows(8)]);
+    let mut device = windows(7);
+    let content = Some(Content::text("MZ tool"));
+    let long = r"C:\My Tools\The Tool.exe";
+    device.endpoint.plant(long, content, |_| {}).expect("legal");
+    let world = World::new(vec![device, windows(8)]);
     let session = active(&world, 7).await;
     ban(&world, &Hashes::of_text("MZ tool").sha256);
     let refused = [
+        r"C:\My Tools\The Tool.exe -x",
+        r#"cmd.exe /c "C:\My Tools\The Tool.exe""#,
+        r#"cmd.exe /c ""C:\My Tools\The Tool.exe" -x""#,
         r"C:\Tools\tool.exe -x",
         r#""c:\tools\COPY.exe""#,
         r"cmd.exe /c C:\Tools\tool.exe",
@@ -170,9 +177,9 @@ async fn a_banned_image_does_not_start() {
         let block = rule.last_block.clone().expect("blocked");
         assert_eq!(
             (rule.blocks, block.device, block.host.as_str()),
-            (3, 7, "WS-7")
+            (6, 7, "WS-7")
         );
-        assert_eq!(block.at, Duration::from_millis(120));
+        assert_eq!(block.at, Duration::from_millis(150));
     });
 }
 

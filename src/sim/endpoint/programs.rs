@@ -99,7 +99,7 @@ impl Run {
 
 /// Starts a command line, as the sensor would: without a shell, unless it names one.
 pub fn start(line: &str, endpoint: &Endpoint, facts: &Facts) -> Result<Run, Code> {
-    let (program, args) = shell::first_word(line, endpoint.os);
+    let (program, args) = split(line, endpoint);
     if let Some(inner) = shell::unwrap(endpoint.os, &program, &args) {
         return Ok(in_shell(&inner, program, endpoint, facts));
     }
@@ -108,7 +108,7 @@ pub fn start(line: &str, endpoint: &Endpoint, facts: &Facts) -> Result<Run, Code
 
 /// A shell always starts; what is wrong with its command shows in its exit code.
 fn in_shell(inner: &str, shell: String, endpoint: &Endpoint, facts: &Facts) -> Run {
-    let (program, args) = shell::first_word(inner, endpoint.os);
+    let (program, args) = split(inner, endpoint);
     if let Ok(run) = run(&program, &args, endpoint, facts) {
         return run;
     }
@@ -127,6 +127,27 @@ fn in_shell(inner: &str, shell: String, endpoint: &Endpoint, facts: &Facts) -> R
         known: false,
         ..Run::quiet(shell)
     }
+}
+
+/// The longest path that Windows looks for in a line.
+const LONGEST: usize = 260;
+
+/// The program of a line, and everything after it. A path without quotes may have blanks on Windows, where the
+/// shortest that is a file is meant.
+fn split(line: &str, endpoint: &Endpoint) -> (String, String) {
+    let line = line.trim();
+    let first = shell::first_word(line, endpoint.os);
+    let has_blanks = endpoint.os == Os::Windows && !line.starts_with('"');
+    if !has_blanks || !first.0.contains(['\\', '/']) {
+        return first;
+    }
+    let blanks = line.match_indices(char::is_whitespace).map(|(at, _)| at);
+    let ends = blanks.chain([line.len()]).take_while(|at| *at <= LONGEST);
+    let mut splits = ends.map(|end| line.split_at(end));
+    let found = splits.find(|(path, _)| file_of(path, endpoint).is_some());
+    found.map_or(first, |(path, args)| {
+        (path.to_owned(), args.trim().to_owned())
+    })
 }
 
 fn run(program: &str, args: &str, endpoint: &Endpoint, facts: &Facts) -> Result<Run, Code> {
@@ -225,15 +246,15 @@ fn from_disk(program: &str, endpoint: &Endpoint) -> Result<Run, Code> {
 }
 
 /// The programs that a command line names: the first word and, where that is a shell, what it is told to start.
-pub(in crate::sim) fn named(line: &str, os: Os) -> Vec<String> {
-    let (program, args) = shell::first_word(line, os);
-    let inner = shell::unwrap(os, &program, &args);
-    let inner = inner.map(|inner| shell::first_word(&inner, os).0);
+pub(in crate::sim) fn named(line: &str, endpoint: &Endpoint) -> Vec<String> {
+    let (program, args) = split(line, endpoint);
+    let inner = shell::unwrap(endpoint.os, &program, &args);
+    let inner = inner.map(|inner| split(&inner, endpoint).0);
     std::iter::once(program).chain(inner).collect()
 }
 
 /// The file that a program's word means, with its path in the system's own spelling; a bare name is looked up
-/// where the system's own programs are.
+/// where the system's own programs are, and then where the shell stands.
 pub(in crate::sim) fn file_of<'a>(
     program: &str,
     endpoint: &'a Endpoint,
@@ -248,7 +269,7 @@ pub(in crate::sim) fn file_of<'a>(
     let folders: &[&str] = match os {
         _ if !is_bare => &[""],
         Os::Windows => &WINDOWS_FOLDERS,
-        _ => &["/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/"],
+        _ => &["/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/", ""],
     };
     folders.iter().find_map(|folder| {
         let path = format!("{folder}{program}");
@@ -474,9 +495,58 @@ mod tests {
         for (word, path) in table {
             assert_eq!(found(word).as_deref(), path, "{word}");
         }
-        let shell = named(r#"cmd.exe /c "C:\t\tool.exe -x""#, Os::Windows);
-        assert_eq!(shell, ["cmd.exe", r"C:\t\tool.exe"]);
-        assert_eq!(named("ls -l", Os::Linux), ["ls"]);
+        assert_eq!(named("ls -l", &endpoint(Os::Linux)), ["ls"]);
+    }
+
+    #[test]
+    fn a_line_names_its_program_with_and_without_quotes() {
+        let mut windows = endpoint(Os::Windows);
+        let long = r"C:\Program Files\My Tool\tool.exe";
+        let content = Some(Content::text("MZ"));
+        windows.plant(long, content, |_| {}).expect("legal");
+        let many = format!(r"C:\x{}", " ".repeat(100_000));
+        let table: [(&str, &[&str]); 11] = [
+            (
+                r#"cmd.exe /c "C:\t\tool.exe -x""#,
+                &["cmd.exe", r"C:\t\tool.exe"],
+            ),
+            (
+                r#"cmd.exe /c "C:\t\tool.exe""#,
+                &["cmd.exe", r"C:\t\tool.exe"],
+            ),
+            (
+                r#"cmd /c "C:\Program Files\My Tool\tool.exe""#,
+                &["cmd", long],
+            ),
+            (
+                r#"cmd /c "C:\Program Files\My Tool\tool.exe" -x"#,
+                &["cmd", long],
+            ),
+            (
+                r#"cmd /s /c ""C:\Program Files\My Tool\tool.exe" -x "y z"""#,
+                &["cmd", long],
+            ),
+            (
+                r"cmd /C C:\Program Files\My Tool\tool.exe -x",
+                &["cmd", long],
+            ),
+            (r#""C:\Program Files\My Tool\tool.exe" -x"#, &[long]),
+            (r"C:\Program Files\My Tool\tool.exe -x", &[long]),
+            (r"C:\Program Files\No Tool\tool.exe -x", &[r"C:\Program"]),
+            (r#"cmd /c """#, &["cmd", ""]),
+            (&many, &[r"C:\x"]),
+        ];
+        for (line, expected) in table {
+            assert_eq!(named(line, &windows), expected, "{line}");
+        }
+        let ran = |line| start(line, &windows, &Facts::default()).map(|run| (run.image, run.code));
+        let expected = Ok((long.to_owned(), 0));
+        for line in [
+            r#"cmd /c "C:\Program Files\My Tool\tool.exe" -x"#,
+            r"C:\Program Files\My Tool\tool.exe -x",
+        ] {
+            assert_eq!(ran(line), expected, "{line}");
+        }
     }
 
     #[test]

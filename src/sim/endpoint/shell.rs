@@ -33,7 +33,11 @@ pub(super) fn unwrap(os: Os, program: &str, args: &str) -> Option<String> {
         }
         // ASCII lower case keeps the places of bytes.
         let at = args.to_ascii_lowercase().find("/c")?;
-        return Some(unquote(args[at + 2..].trim()));
+        let told = args[at + 2..].trim();
+        // Quotes around a line that begins with quotes of its own.
+        let line = told.strip_prefix('"').filter(|line| line.starts_with('"'));
+        let line = line.and_then(|line| line.strip_suffix('"'));
+        return Some(line.map_or_else(|| unquote(told), str::to_owned));
     }
     if !["sh", "bash", "dash", "zsh"].contains(&name) {
         return None;
