@@ -56,7 +56,8 @@ fn ban(world: &World, body: &Value) -> Answer {
         return Err(Problem::bad_request("md5hash is not an MD5"));
     }
     world.catalogue(|catalogue| {
-        if banned(catalogue, md5).is_some_and(|rule| rule.enabled) {
+        // What is banned on some devices alone can still be banned everywhere.
+        if banned(catalogue, md5).is_some_and(|rule| rule.enabled && rule.policies.is_empty()) {
             let text = format!("{md5} is already banned");
             return Err(Problem::new(409, "CONFLICT", text));
         }

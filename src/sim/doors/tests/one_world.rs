@@ -316,6 +316,21 @@ async fn what_app_control_bans_is_on_edrs_list() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_banned_for_a_policy_can_be_banned_for_all() {
+    let world = world();
+    let body = json!({"hash": MD5, "fileState": 3, "policyIds": "6526"});
+    order(&world, Method::Post, AppControl, "fileRule", &body);
+    let file = format!("fileCatalog?q=md5:{MD5}");
+    assert_eq!(see(&world, AppControl, &file)[0]["fileState"], 1);
+    let ban = json!({"md5hash": MD5, "text": "bad", "enabled": true});
+    let list = "v1/banning/blacklist";
+    order(&world, Method::Post, Edr, list, &ban);
+    assert_eq!(see(&world, AppControl, &file)[0]["fileState"], 3);
+    assert_eq!(see(&world, AppControl, "fileRule/1")["policyIds"], "0");
+    assert_eq!(ask(&world, Method::Post, Edr, list, &ban).0, 409);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_policy_given_in_app_control_is_the_devices() {
     let world = world();
     let shown = |world: &World| {
