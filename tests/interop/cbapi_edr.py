@@ -14,30 +14,22 @@ import logging
 import os
 import sys
 import tarfile
-import tempfile
-import urllib.error
-import urllib.request
 
 sys.dont_write_bytecode = True
 
-from rows import Rows, count, raises, same, until
+import edr_by_hand
+import live_response
+from edr_by_hand import SESSIONS
+from live_response import A_TXT, DEVICE, KEY, LR_OFF, Dialect, posted
+from rows import Rows, raises, same, until
 
 from cbapi.errors import ApiError, ClientError, ObjectNotFoundError, ServerError, UnauthorizedError
 from cbapi.live_response_api import GetFileJob, LiveResponseError
 from cbapi.response import Binary, CbResponseAPI, Process, Sensor
-from cbapi.response.cblr import LiveResponseSessionManager
+from cbapi.response.cblr import LiveResponseSession, LiveResponseSessionManager
 from cbapi.response.models import BannedHash, SensorQuery
 
-DEVICE, LINUX, LR_OFF = 98765, 98767, 98768
-A_TXT = b"first line\nsecond line\n"
-SESSIONS = "/api/v1/cblr/session"
 BANNED = "/api/v1/banning/blacklist"
-KEY = "HKLM\\SOFTWARE\\Interop"
-COMMANDS = [
-    "put file", "get file", "create directory", "delete file", "directory list", "reg enum key",
-    "reg query value", "reg create key", "reg delete key", "reg delete value", "reg set value",
-    "process list", "kill", "create process", "memdump",
-]
 
 # What it warns of is no row.
 logging.getLogger("cbapi").setLevel(logging.CRITICAL)
@@ -61,7 +53,19 @@ def last_put(sim):
     return json.loads([entry["body"] for entry in sim.logged(0)[0] if entry["method"] == "PUT"][-1])
 
 
-ROWS = Rows("cbapi for EDR", client, lambda cb: sensor(cb).lr_session(), "cbapi_edr.expected")
+def opened(cb, number=DEVICE):
+    return sensor(cb, number).lr_session()
+
+
+DIALECT = Dialect(
+    command_failed=LiveResponseError,
+    not_supported=ApiError,
+    device_word="sensor",
+    values_of=LiveResponseSession.list_registry_keys,
+    process_members=("create_time", "proc_guid", "command_line", "sid", "username", "parent", "parent_guid"),
+    linux=3,
+)
+ROWS = Rows("cbapi for EDR", client, opened, "cbapi_edr.expected", DIALECT)
 row = ROWS.row
 
 
@@ -88,34 +92,21 @@ def listed(cb, session_id):
 
 @row("open and close a session", session=False)
 def open_and_close(desk):
-    session = sensor(desk.cb).lr_session()
-    number, books = session.session_id, desk.books()
+    session = live_response.opened(desk)
+    number = session.session_id
     same("a number", type(number), int)
-    same("open sessions", (books["sessions_opened"], books["sessions_open"]), (1, 1))
     data = session.session_data
     same("of", (data["sensor_id"], data["hostname"], data["status"]), (DEVICE, "DC-0007", "active"))
-    same("drives", data["drives"][:1], ["C:\\"])
-    same("windows", session.os_type, 1)
     held = desk.cb.get_object(f"{SESSIONS}/{number}")
-    session.close()
+    live_response.closed(desk, session)
     # The whole object as it was read, with another status.
     same("close", last_put(desk.sim), dict(held, status="close"))
-    books = desk.books()
-    same("sessions", (books["sessions_closed"], books["sessions_open"]), (1, 0))
     same("kept in the list", [session["status"] for session in listed(desk.cb, number)], ["close"])
     same("not an active one", desk.cb.get_object(f"{SESSIONS}?active_only=true"), [])
 
 
-@row("all 15 commands are supported")
-def all_supported(desk):
-    same("supported", sorted(desk.session.session_data["supported_commands"]), sorted(COMMANDS))
-
-
-@row("an active session is found in the list and used")
-def shared(desk):
-    other = sensor(desk.cb).lr_session()
-    same("session", other.session_id, desk.session.session_id)
-    same("opened", desk.books()["sessions_opened"], 0)
+row("all 15 commands are supported")(live_response.all_supported)
+row("an active session is found in the list and used")(live_response.shared)
 
 
 @row("a sensor that nobody knows", session=False)
@@ -141,262 +132,52 @@ def unknown_session(desk):
 @row("live response is off", session=False)
 def live_response_off(desk):
     same("supported", sensor(desk.cb, LR_OFF).supports_cblr, False)
-    raises(ApiError, lambda: sensor(desk.cb, LR_OFF).lr_session(), "does not support")
+    raises(ApiError, lambda: desk.open(LR_OFF), "does not support")
     same("opened", desk.books()["sessions_opened"], 0)
 
 
-@row("no registry on linux", session=False)
-def linux(desk):
-    with sensor(desk.cb, LINUX).lr_session() as session:
-        assert session.os_type != 1, "windows"
-        raises(ApiError, lambda: session.list_registry_keys("HKLM\\X"), "not supported by this sensor")
-        same("output", session.create_process("whoami").strip(), b"root")
-        names = [entry["filename"] for entry in session.list_directory("/etc/")]
-        assert "passwd" in names, names
-    desk.ran(create_process=1, get_file=1, delete_file=1, directory_list=1)
+row("no registry on linux", session=False)(live_response.no_registry)
 
 
 @row("keepalive", session=False)
 def keepalive(desk):
     manager = LiveResponseSessionManager(desk.cb, timeout=0.5, keepalive_sessions=True)
-    session = manager.request_session(DEVICE)
-    route = "GET api/v1/cblr/session/{id}/keepalive"
-    until(lambda: count(desk.sim, route) >= 2, "two keepalives")
-    session.close()
-    until(lambda: desk.books()["sessions_open"] == 0, "the session is closed")
-    same("leaked", desk.books()["sessions_leaked"], 0)
+    with live_response.kept_alive(desk, manager, "GET api/v1/cblr/session/{id}/keepalive"):
+        pass
 
 
-@row("a lost session is replaced", session=False)
-def replaced(desk):
-    session = sensor(desk.cb).lr_session()
-    lost = session.session_id
-    desk.cb.live_response._close_session(lost)
-    same("processes", len(session.list_processes()) > 3, True)
-    assert session.session_id != lost, "still the lost session"
-    session.close()
-    books = desk.books()
-    same("sessions", (books["sessions_opened"], books["sessions_closed"], books["sessions_open"]), (2, 2, 0))
-
+row("a lost session is replaced", session=False)(live_response.replaced)
 
 # Commands
 
 
-@row("directory list")
 def directory_list(desk):
-    entries = {entry["filename"]: entry for entry in desk.session.list_directory("C:\\temp\\")}
-    same("names", sorted(entries), [".", "..", "a.txt", "b.txt", "large.bin", "locked.txt"])
-    same("size", entries["a.txt"]["size"], len(A_TXT))
-    assert "DIRECTORY" in entries["."]["attributes"] and "DIRECTORY" not in entries["a.txt"]["attributes"]
+    live_response.listing(desk)
     matching = desk.session.list_directory("C:\\temp\\*.txt")
     same("a filter", sorted(entry["filename"] for entry in matching), ["a.txt", "b.txt", "locked.txt"])
     same("one entry", [entry["filename"] for entry in desk.session.list_directory("C:\\temp")], ["temp"])
     desk.ran(directory_list=3)
 
 
-@row("get file")
-def get_file(desk):
-    same("content", desk.session.get_file("C:\\temp\\a.txt"), A_TXT)
-    desk.ran(get_file=1)
-    books = desk.books()
-    same("bytes", (books["content_bytes"], books["credentials_leaked"]), (len(A_TXT), 0))
-
-
-@row("get raw file")
-def get_raw_file(desk):
-    raw = desk.session.get_raw_file("C:\\temp\\large.bin")
-    same("bytes", sum(len(chunk) for chunk in iter(lambda: raw.read(65536), b"")), 3 << 20)
-
-
-@row("get file that is not there")
-def get_missing(desk):
-    raises(LiveResponseError, lambda: desk.session.get_file("C:\\temp\\none"), "0x80070002 (ERROR_FILE_NOT_FOUND)")
-
-
-@row("put an opened file")
-def put_opened(desk):
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "tool.txt")
-        with open(path, "wb") as file:
-            file.write(b"from an opened file")
-        with open(path, "rb") as file:
-            desk.session.put_file(file, "C:\\temp\\put1.txt")
-    same("content", desk.session.get_file("C:\\temp\\put1.txt"), b"from an opened file")
-    same("bytes", desk.books()["upload_bytes"], 19)
-
-
-@row("put a stream without a name")
-def put_stream(desk):
-    desk.session.put_file(io.BytesIO(b"hello"), "C:\\temp\\put2.txt")
-    same("content", desk.session.get_file("C:\\temp\\put2.txt"), b"hello")
-
-
-@row("put a stream with a name of ours")
-def put_named(desk):
-    desk.session.put_file(("named.bin", io.BytesIO(b"\x00\x01")), "C:\\temp\\put3.txt")
-    same("content", desk.session.get_file("C:\\temp\\put3.txt"), b"\x00\x01")
-
-
-@row("put an empty file, and onto an existing one")
-def put_empty(desk):
-    desk.session.put_file(io.BytesIO(b""), "C:\\temp\\put4.txt")
-    same("content", desk.session.get_file("C:\\temp\\put4.txt"), b"")
-    again = lambda: desk.session.put_file(io.BytesIO(b"x"), "C:\\temp\\put4.txt")
-    raises(LiveResponseError, again, "ERROR_FILE_EXISTS")
-
-
-@row("delete file")
-def delete_file(desk):
-    desk.session.delete_file("C:\\temp\\b.txt")
-    same("changes", [(c["command"], c["what"], c["code"]) for c in desk.books()["changes"]],
-         [("delete file", "C:\\temp\\b.txt", 0)])
-    raises(LiveResponseError, lambda: desk.session.delete_file("C:\\temp\\b.txt"), "ERROR_FILE_NOT_FOUND")
-    raises(LiveResponseError, lambda: desk.session.delete_file("C:\\temp\\locked.txt"), "ERROR_SHARING_VIOLATION")
-
-
-@row("create directory")
-def create_directory(desk):
-    desk.session.create_directory("C:\\temp\\n")
-    raises(LiveResponseError, lambda: desk.session.create_directory("C:\\temp\\n"), "ERROR_ALREADY_EXISTS")
-    desk.session.delete_file("C:\\temp\\n")
-
-
-@row("walk")
-def walk(desk):
-    same("tree", list(desk.session.walk("C:\\walk")), [
-        ("C:\\walk", ["inner"], ["one.txt"]),
-        ("C:\\walk\\inner", ["deep"], ["two.txt"]),
-        ("C:\\walk\\inner\\deep", [], ["three.txt"]),
-    ])
-    desk.ran(directory_list=3)
-
-
-@row("process list")
 def process_list(desk):
-    rows = {row["pid"]: row for row in desk.session.list_processes()}
-    notepad = rows[4711]
-    same("path", notepad["path"], "c:\\windows\\system32\\notepad.exe")
-    for name in ["create_time", "proc_guid", "command_line", "sid", "username", "parent", "parent_guid"]:
-        assert name in notepad, f"no {name}"
-    same("sid", notepad["sid"], notepad["sid"].lower())
+    running = live_response.processes(desk)
+    notepad, system = running[4711], running[4]
+    for text in (notepad["path"], notepad["sid"]):
+        same("in lower case", text, text.lower())
     # The sensor and the process are in the identifier.
     same("guid", notepad["proc_guid"][:18], f"{DEVICE:08x}-0000-{4711:04x}")
-    same("System", (rows[4]["path"], rows[4]["command_line"]), ("", ""))
+    same("System", (system["path"], system["command_line"]), ("", ""))
 
 
-@row("kill")
-def kill(desk):
-    same("killed", desk.session.kill_process(4711), True)
-    assert 4711 not in {row["pid"] for row in desk.session.list_processes()}
-    raises(LiveResponseError, lambda: desk.session.kill_process(4711), "0x80070057")
-    desk.ran(kill=2, process_list=1)
-
-
-@row("create process: the output of whoami")
-def whoami(desk):
-    same("output", desk.session.create_process("cmd.exe /c whoami"), b"nt authority\\system\r\n")
-    # The client does not wait for its last command.
-    until(lambda: desk.books()["commands"].get("delete file") == 1, "the output is deleted")
-    desk.ran(create_process=1, get_file=1, delete_file=1)
-
-
-@row("create process without waiting")
-def without_waiting(desk):
-    said = desk.session.create_process(
-        "notepad.exe", wait_for_output=False, wait_for_completion=False, working_directory="C:\\")
-    same("output", said, None)
-    until(lambda: desk.books()["commands"].get("create process") == 1, "it ran")
-
-
-@row("create process: a named output file, a code other than zero")
-def named_output(desk):
-    out = desk.session.create_process("failing.exe", remote_output_file_name="C:\\temp\\out.txt")
-    same("output", out, b"it failed\r\n")
-    until(lambda: desk.books()["commands"].get("delete file") == 1, "the output is deleted")
-
-
-@row("create process: no such program")
-def no_program(desk):
-    raises(LiveResponseError, lambda: desk.session.create_process("nobody.exe"), "ERROR_FILE_NOT_FOUND")
-
-
-@row("reg enum key")
-def reg_enum_key(desk):
-    seen = desk.session.list_registry_keys_and_values(KEY)
-    same("sub keys", seen["sub_keys"], ["Sub"])
-    same("values", {value["value_name"]: (value["value_type"], str(value["value_data"])) for value in seen["values"]},
-         {"Start": ("REG_DWORD", "2"), "Display": ("REG_SZ", "a display name")})
-    same("only values", len(desk.session.list_registry_keys(KEY)), 2)
-    raises(LiveResponseError, lambda: desk.session.list_registry_keys("HKLM\\SOFTWARE\\None"), "ERROR_FILE_NOT_FOUND")
-
-
-@row("reg query value")
-def reg_query_value(desk):
-    value = desk.session.get_registry_value(KEY + "\\Start")
-    same("value", dict(value, value_data=str(value["value_data"])),
-         {"value_name": "Start", "value_type": "REG_DWORD", "value_data": "2"})
-
-
-@row("reg set value")
-def reg_set_value(desk):
-    session = desk.session
-    session.set_registry_value(KEY + "\\a", 1)
-    # In this client a list stays as it is.
-    session.set_registry_value(KEY + "\\b", ["x", 2])
-    session.set_registry_value(KEY + "\\c", "str", overwrite=False)
-    again = lambda: session.set_registry_value(KEY + "\\c", "other", overwrite=False)
-    raises(LiveResponseError, again, "ERROR_ALREADY_EXISTS")
-    values = {value["value_name"]: value for value in session.list_registry_keys(KEY)}
-    same("types", [values[name]["value_type"] for name in "abc"], ["REG_DWORD", "REG_MULTI_SZ", "REG_SZ"])
-    same("data", (str(values["a"]["value_data"]), values["c"]["value_data"]), ("1", "str"))
-
-
-@row("reg create key and delete key")
-def reg_keys(desk):
-    desk.session.create_registry_key(KEY + "\\k")
-    desk.session.delete_registry_key(KEY + "\\k")
-    raises(LiveResponseError, lambda: desk.session.delete_registry_key(KEY + "\\k"), "ERROR_FILE_NOT_FOUND")
-
-
-@row("reg delete value")
-def reg_delete_value(desk):
-    desk.session.delete_registry_value(KEY + "\\Display")
-    names = [value["value_name"] for value in desk.session.list_registry_keys(KEY)]
-    assert "Display" not in names, names
-
-
-def dumped(desk, compress):
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "dump")
-        desk.session.memdump(path, remote_filename="C:\\m.dmp", compress=compress)
-        assert os.path.getsize(path) > 0, "an empty dump"
-    desk.ran(memdump=1, get_file=1, delete_file=1)
-    # Gone again.
-    raises(LiveResponseError, lambda: desk.session.get_file("C:\\m.dmp.zip" if compress else "C:\\m.dmp"))
-
-
-@row("memdump")
-def memdump(desk):
-    dumped(desk, False)
-
-
-@row("memdump compressed")
-def memdump_compressed(desk):
-    dumped(desk, True)
-
+ROWS.take(live_response.COMMANDS, instead={"directory list": directory_list, "process list": process_list})
 
 # Several at once
 
 
-def posted(session, **command):
-    """The number of a command that nobody waits for yet."""
-    return session._lr_post_command(dict(command, name=command["name"].replace("_", " "))).json()["id"]
-
-
 @row("the numbers of commands ascend from 1", session=False)
 def numbers(desk):
-    with sensor(desk.cb).lr_session() as session:
-        same("numbers", [posted(session, name="process list") for _ in range(3)], [1, 2, 3])
+    with desk.open() as session:
+        same("numbers", [posted(session, "process list") for _ in range(3)], [1, 2, 3])
 
 
 @row("commands from several threads")
@@ -419,10 +200,10 @@ def threads(desk):
 @row("commands run in the order of their posting")
 def in_order(desk):
     session = desk.session
-    parent = posted(session, name="reg enum key", object=KEY)
-    missing = posted(session, name="reg enum key", object=KEY + "\\later")
-    made = posted(session, name="reg create key", object=KEY + "\\later")
-    again = posted(session, name="reg create key", object=KEY + "\\later")
+    parent = posted(session, "reg enum key", object=KEY)
+    missing = posted(session, "reg enum key", object=KEY + "\\later")
+    made = posted(session, "reg create key", object=KEY + "\\later")
+    again = posted(session, "reg create key", object=KEY + "\\later")
     same("numbers", [parent, missing, made, again], list(range(parent, parent + 4)))
     session._poll_command(made)
     assert "later" not in session._poll_command(parent)["sub_keys"]
@@ -431,10 +212,7 @@ def in_order(desk):
 
 @row("jobs by the client's own scheduler", session=False)
 def jobs(desk):
-    futures = [desk.cb.live_response.submit_job(GetFileJob("C:\\temp\\a.txt").run, DEVICE) for _ in range(2)]
-    for future in futures:
-        same("content", future.result(timeout=60), A_TXT)
-    desk.ran(get_file=2)
+    live_response.two_jobs(desk, GetFileJob)
     scheduler = desk.cb.live_response._job_scheduler
     until(lambda: DEVICE in scheduler._idle_workers, "its worker idles")
     scheduler._cleanup_idle_workers()
@@ -452,7 +230,7 @@ def members(data):
 
 @row("the archive of a session", session=False)
 def archive(desk):
-    with sensor(desk.cb).lr_session() as session:
+    with desk.open() as session:
         number = session.session_id
         raises(ServerError, lambda: desk.cb.session.get(f"{SESSIONS}/{number}/archive"))
         session.get_file("C:\\temp\\a.txt")
@@ -685,92 +463,7 @@ def banned_binary(desk):
     desk.cb.delete_object(f"{BANNED}/{md5}")
 
 
-# Without the library: as the command line that the vendor gives as an example does it, for which all but 200 is wrong.
-
-
-class Plain:
-    """Requests by hand."""
-
-    def __init__(self, sim):
-        self.sim = sim
-
-    def asked(self, method, path, body=None, raw=False):
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"X-Auth-Token": self.sim.tokens["EDR"], "Content-Type": "application/json"}
-        request = urllib.request.Request(self.sim.url + path, data, headers, method=method)
-        with self.sim.opener.open(request, timeout=120) as answer:
-            same(f"status of {method} {path}", answer.status, 200)
-            content = answer.read()
-        return content if raw else json.loads(content)
-
-    def session(self, **wanted):
-        """A session that its sensor has taken up, found by asking for the list."""
-        number = self.asked("POST", SESSIONS, dict(wanted, sensor_id=DEVICE))["id"]
-        of_list = lambda: [one for one in self.asked("GET", SESSIONS) if one["id"] == number][0]
-        until(lambda: of_list()["status"] == "active", "the session is active")
-        same("status", self.asked("GET", f"{SESSIONS}/{number}?wait=true")["status"], "active")
-        return number
-
-    def command(self, number, **command):
-        return self.asked("POST", f"{SESSIONS}/{number}/command", dict(command, session_id=number))
-
-    def ended(self, number, command):
-        """A command that ended while a request for it was held."""
-        answer = self.asked("GET", f"{SESSIONS}/{number}/command/{command['id']}?wait=true")
-        same("status", answer["status"] in ("complete", "error"), True)
-        return answer
-
-
-@row("by hand: a walk with long polls", session=False, headers=False)
-def by_hand(desk):
-    plain = Plain(desk.sim)
-    number = plain.session(session_timeout=600)
-    path = f"{SESSIONS}/{number}"
-    same("life", plain.asked("GET", path)["session_timeout"], 600)
-    plain.asked("GET", f"{path}/keepalive")
-    listing = plain.command(number, name="directory list", object="C:\\walk\\*")
-    same("pending", "result_code" in listing, False)
-    done = plain.ended(number, listing)
-    same("result", (done["result_code"], done["object"], done["session_id"], done["sensor_id"]),
-         (0, "C:\\walk\\*", number, DEVICE))
-    assert "one.txt" in [entry["filename"] for entry in done["files"]], done["files"]
-    part = plain.command(number, name="get file", object="C:\\temp\\a.txt", offset=6, get_count=4)
-    same("the file is known at once", type(part["file_id"]), int)
-    done = plain.ended(number, part)
-    same("part", (done["offset"], done["count"]), (6, 4))
-    file = f"{path}/file/{part['file_id']}"
-    same("content", plain.asked("GET", f"{file}/content", raw=True), A_TXT[6:10])
-    same("file", plain.asked("GET", file)["id"], part["file_id"])
-    same("files", [one["id"] for one in plain.asked("GET", f"{path}/file")], [part["file_id"]])
-    failed = plain.ended(number, plain.command(number, name="delete file", object="C:\\none"))
-    same("failed", (failed["status"], failed["result_code"]), ("error", 2147942402))
-    same("commands", [one["id"] for one in plain.asked("GET", f"{path}/command")], [1, 2, 3])
-    plain.asked("PUT", path, {"id": number, "status": "close"})
-    same("open", desk.books()["sessions_open"], 0)
-
-
-@row("by hand: cancel", session=False, headers=False)
-def by_hand_cancel(desk):
-    plain = Plain(desk.sim)
-    number = plain.session()
-    slow = plain.command(number, name="create process", object="slow.exe", wait=True)
-    for body in (lambda n: {"id": n, "status": "cancel"}, lambda n: {"cmdid": n}):
-        waiting = plain.command(number, name="directory list", object="C:\\walk\\*")
-        path = f"{SESSIONS}/{number}/command/{waiting['id']}"
-        plain.asked("PUT", path, body(waiting["id"]))
-        same("status", plain.asked("GET", path)["status"], "cancel")
-    same("slow", plain.ended(number, slow)["return_code"], 0)
-    desk.ran(create_process=1)
-    plain.asked("PUT", f"{SESSIONS}/{number}", {"session_id": number, "status": "close"})
-    same("open", desk.books()["sessions_open"], 0)
-
-
-@row("by hand: a refusal is a text", session=False, headers=False)
-def by_hand_refused(desk):
-    error = raises(urllib.error.HTTPError, lambda: Plain(desk.sim).asked("GET", f"{SESSIONS}/4242"))
-    same("status", error.code, 404)
-    same("text", error.read().decode().startswith("Session 4242 not found"), True)
-    assert not error.headers.get_content_type().endswith("json"), error.headers.get_content_type()
+ROWS.take(edr_by_hand.ROWS)
 
 
 if __name__ == "__main__":

@@ -12,113 +12,65 @@ sys.dont_write_bytecode = True
 
 import cbapi_app_control
 import cbapi_edr
-from cbapi_edr import DEVICE, SESSIONS, sensor
-from rows import Faults, count, raises, same
+from cbapi_edr import DEVICE, SESSIONS, opened, sensor
+from faults import A_TXT, NONE, Faults, Request, impatient
+from rows import count, raises, same
 
-from cbapi.errors import ApiError, ClientError, ConnectionError, ObjectNotFoundError, ServerError, TimeoutError
-from cbapi.errors import UnauthorizedError
+from cbapi import errors
+from cbapi.errors import ApiError, ClientError, ObjectNotFoundError, ServerError, TimeoutError
 from cbapi.live_response_api import LiveResponseError
 from cbapi.protection import Computer
 from cbapi.response import Sensor, cblr
 from cbapi.response.models import SensorQuery
 
-FLEET = """devices:
-  - {name: DC-0007, id: 98765, os: windows, files: [{path: 'C:\\temp\\a.txt', text: held}]}
-  - {name: DC-0008, id: 98766, os: windows}
-%s
-"""
-A_TXT = "C:\\temp\\a.txt"
 SESSION = "api/v1/cblr/session"
 COMMANDS, COMMAND = SESSION + "/{id}/command", SESSION + "/{id}/command/{n}"
 
-EDR = Faults("cbapi for EDR", cbapi_edr.client, FLEET)
-APP_CONTROL = Faults("cbapi for App Control", cbapi_app_control.client, FLEET)
-
-
-def row(name, fault):
-    return EDR.row(name, f"faults:\n  - {fault}")
+EDR = Faults("cbapi for EDR", cbapi_edr.client, errors, opened)
+APP_CONTROL = Faults("cbapi for App Control", cbapi_app_control.client, errors)
+row = EDR.row
 
 
 def switched(name, switch):
     """A row in whose organisation nothing goes wrong, but something is not as usual."""
-    return EDR.row(name, f"organisation: {{edr: {{{switch}}}}}")
+    return EDR.organisation(name, f"organisation: {{edr: {{{switch}}}}}")
 
 
-def held(cb, **kwargs):
-    with sensor(cb).lr_session() as session:
-        return session.get_file(A_TXT, **kwargs)
+def held(cb):
+    with opened(cb) as session:
+        return session.get_file(A_TXT)
 
 
 # Statuses. Each API is asked for one object, by a GET.
 
+
+def one_object(kind):
+    """Asks for an object; its number."""
+
+    def ask(cb):
+        one = cb.select(kind, DEVICE)
+        one.refresh()
+        return one.id
+
+    return ask
+
+
 ASKED = [(EDR, "api/v1/sensor/{id}", Sensor), (APP_CONTROL, "bit9platform/v1/computer/{id}", Computer)]
 for faults, route, kind in ASKED:
-    ask = lambda cb, kind=kind: cb.select(kind, DEVICE).refresh()
-    strike = lambda what, route=route: f"faults:\n  - {{route: '{route}', {what}}}"
-
+    request = Request(faults, "GET", route, one_object(kind))
     for status in (400, 403, 405, 409, 412):
-
-        @faults.row(f"{status} is a ClientError", strike(f"status: {status}"))
-        def client_error(sim, cb, status=status, ask=ask):
-            same("status", raises(ClientError, lambda: ask(cb)).error_code, status)
-
-    @faults.row("401 is an UnauthorizedError", strike("status: 401"))
-    def unauthorized(sim, cb, ask=ask):
-        raises(UnauthorizedError, lambda: ask(cb))
-
-    @faults.row("404 is an ObjectNotFoundError", strike("status: 404"))
-    def not_found(sim, cb, ask=ask):
-        raises(ObjectNotFoundError, lambda: ask(cb))
-
-    @faults.row("429 is a ClientError, whatever Retry-After says", strike("status: 429, retry_after: 1"))
-    def throttled(sim, cb, route=route, ask=ask):
-        same("status", raises(ClientError, lambda: ask(cb)).error_code, 429)
-        same("requests", count(sim, f"GET {route}"), 1)
-
+        request.client_error(f"{status} is a ClientError", status)
+    request.unauthorized_and_not_found()
+    request.client_error("429 is a ClientError, whatever Retry-After says", 429, ", retry_after: 1")
     for status in (500, 502, 503, 504):
+        request.server_error(f"{status} is a ServerError, and sent once", status, ", nth: 1, retry_after: 1")
+    request.html_page()
+    request.connections(DEVICE)
+    request.cut_short()
+    request.error_message()
 
-        @faults.row(f"{status} is a ServerError, and sent once", strike(f"nth: 1, status: {status}, retry_after: 1"))
-        def server_error(sim, cb, status=status, route=route, ask=ask):
-            same("status", raises(ServerError, lambda: ask(cb)).error_code, status)
-            same("requests", count(sim, f"GET {route}"), 1)
-
-    @faults.row("502 as an HTML page is a ServerError", strike("status: 502, body: html"))
-    def html_page(sim, cb, ask=ask):
-        raises(ServerError, lambda: ask(cb), "<html")
-
-    @faults.row("a reset before the answer is a ConnectionError", strike("reset: before"))
-    def reset(sim, cb, ask=ask):
-        raises(ConnectionError, lambda: ask(cb))
-
-    @faults.row("a connection closed before the answer is a ConnectionError", strike("close: before"))
-    def closed(sim, cb, ask=ask):
-        raises(ConnectionError, lambda: ask(cb))
-
-    @faults.row("a reset within a body is no answer", strike("reset: half"))
-    def reset_within(sim, cb, ask=ask):
-        # requests calls it a ChunkedEncodingError, which this client takes for unknown, or a ConnectionError.
-        raises((ApiError, ConnectionError), lambda: ask(cb))
-
-    @faults.row("a late answer is a TimeoutError", strike("delay: 3s"))
-    def late(sim, cb, ask=ask):
-        cb.session._timeout = 1
-        raises(TimeoutError, lambda: ask(cb))
-
-    @faults.row("a slow body arrives", strike("slow: 2s"))
-    def slow(sim, cb, ask=ask):
-        ask(cb)
-
-    @faults.row("JSON cut short is no answer", strike("truncate: half"))
-    def truncated(sim, cb, ask=ask):
-        # It means to say ServerError, and trips over a mistake in the formatting of its own message.
-        raises((ServerError, TypeError), lambda: ask(cb))
-
-    @faults.row("errorMessage in a 200 is a ServerError", strike("odd: [error_message]"))
-    def error_message(sim, cb, ask=ask):
-        raises(ServerError, lambda: ask(cb), "something went wrong")
-
-    @faults.row("an object with members of a later version, and its number as a text",
-                strike("odd: [extra_members, text_ids]"))
+    @request.row("an object with members of a later version, and its number as a text",
+                 "odd: [extra_members, text_ids]")
     def odd_object(sim, cb, kind=kind):
         one = cb.select(kind, DEVICE)
         one.refresh()
@@ -142,62 +94,29 @@ def no_partitions(sim, cb):
     raises(ServerError, lambda: cbapi_edr.client(sim))
 
 
-@row("a redirect to a foreign host is followed, with the token",
-     f"{{route: '{SESSION}/{{id}}/file/{{file}}/content', redirect: '@FOREIGN@'}}")
-def redirected(sim, cb):
-    same("content", held(cb), b"foreign")
-    # What this client does, and no client should.
-    same("tokens that the foreign host heard", EDR.foreign.keys, [sim.tokens["EDR"]])
-
+EDR.redirected("a redirect to a foreign host is followed, with the token",
+               SESSION + "/{id}/file/{file}/content", lambda sim: sim.tokens["EDR"])
 
 # Words and numbers
 
-
 for oddity in ("lower_case", "extra_members", "null_arrays", "text_ids", "missing_members"):
-
-    @row(f"commands: {oddity}", f"{{route: '{COMMAND}', odd: [{oddity}]}}")
-    def odd(sim, cb):
-        same("content", held(cb), b"held")
-
-
+    EDR.file(f"commands: {oddity}", f"{{route: '{COMMAND}', odd: [{oddity}]}}")
 for oddity in ("upper_case", "mixed_case"):
-
-    @row(f"commands: {oddity} is waited for in vain", f"{{route: '{COMMAND}', odd: [{oddity}]}}")
-    def unknown_word(sim, cb):
-        raises(TimeoutError, lambda: held(cb, timeout=2), "timeout polling")
-        same("ran", sim.books()["commands"], {"get file": 1})
-
-
-@row("signed codes", f"{{route: '{COMMAND}', odd: [signed_codes]}}")
-def signed(sim, cb):
-    with sensor(cb).lr_session() as session:
-        raises(LiveResponseError, lambda: session.get_file("C:\\none"), "ERROR_FILE_NOT_FOUND")
-
-
-@row("a command that fails", "{command: get file, result: '0x80070020'}")
-def refused(sim, cb):
-    raises(LiveResponseError, lambda: held(cb), "0x80070020 (ERROR_SHARING_VIOLATION)")
-
-
-@row("a command that never ends is a TimeoutError", "{command: create process, hang: true}")
-def hangs(sim, cb):
-    with sensor(cb).lr_session() as session:
-        raises(TimeoutError, lambda: session.create_process("whoami", wait_timeout=2))
-
+    EDR.no_file(f"commands: {oddity} is waited for in vain", f"{{route: '{COMMAND}', odd: [{oddity}]}}",
+                TimeoutError, "timeout polling", timeout=2, ran={"get file": 1})
+EDR.no_file("signed codes", f"{{route: '{COMMAND}', odd: [signed_codes]}}",
+            LiveResponseError, "ERROR_FILE_NOT_FOUND", path=NONE)
+EDR.no_file("a command that fails", "{command: get file, result: '0x80070020'}",
+            LiveResponseError, "0x80070020 (ERROR_SHARING_VIOLATION)")
+EDR.hangs()
 
 # Sessions
 
-
-@row("404 `Session …` at a command is answered with a new session",
-     f"{{route: '{COMMANDS}', method: POST, nth: 1, session: lost}}")
-def recreated(sim, cb):
-    same("content", held(cb), b"held")
-    books = sim.books()
-    same("sessions", (books["sessions_opened"], books["sessions_closed"], books["sessions_lost"]), (2, 1, 1))
-    same("ran once", books["commands"], {"get file": 1})
+EDR.replaced("404 `Session …` at a command is answered with a new session",
+             f"{{route: '{COMMANDS}', method: POST, nth: 1, session: lost}}")
 
 
-@EDR.row("404 `Sensor …` at a command is answered with a session whose sensor is there", "")
+@EDR.organisation("404 `Sensor …` at a command is answered with a session whose sensor is there", "")
 def not_connected(sim, cb):
     number = cb.post_object(SESSIONS, {"sensor_id": DEVICE}).json()["id"]
     # The client itself would wait for the sensor before it goes so far.
@@ -209,15 +128,13 @@ def not_connected(sim, cb):
     same("open", sim.books()["sessions_open"], 0)
 
 
-@row("a session lost while polling is an ObjectNotFoundError", f"{{route: '{COMMAND}', nth: 1, session: lost}}")
-def lost_while_polling(sim, cb):
-    error = raises(ObjectNotFoundError, lambda: held(cb))
-    same("text", error.message.startswith("Session"), True)
+EDR.no_file("a session lost while polling is an ObjectNotFoundError",
+            f"{{route: '{COMMAND}', nth: 1, session: lost}}", ObjectNotFoundError, "Session")
 
 
 @switched("too many sessions of the server are an error", "max_sessions: 1")
 def limit_of_the_server(sim, cb):
-    with sensor(cb).lr_session():
+    with opened(cb):
         raises(ApiError, lambda: cb.post_object(SESSIONS, {"sensor_id": 98766}))
     same("opened", sim.books()["sessions_opened"], 1)
 
@@ -230,13 +147,8 @@ def limit(sim, cb):
 
 @row("a session that never checks in is a TimeoutError, and closed", "{session: pending}")
 def pending(sim, cb):
-    # It would wait for six minutes; that is no option of its own.
-    polls = cblr.poll_status
-    cblr.poll_status = lambda *args, **kwargs: polls(*args, **dict(kwargs, timeout=2))
-    try:
-        raises(TimeoutError, lambda: held(cb), "Could not establish session")
-    finally:
-        cblr.poll_status = polls
+    with impatient(cblr):
+        raises(TimeoutError, lambda: opened(cb), "Could not establish session")
     same("open", sim.books()["sessions_open"], 0)
 
 
@@ -255,7 +167,7 @@ def keepalive(sim, cb):
     same("open", kept_alive_while_pending(sim, cb), 0)
 
 
-@EDR.row("keepalive does nothing to a session that is pending",
+@EDR.organisation("keepalive does nothing to a session that is pending",
          "faults:\n  - {session: pending}\norganisation: {edr: {keepalive_while_pending: ignored}}")
 def keepalive_ignored(sim, cb):
     same("open", kept_alive_while_pending(sim, cb), 1)
@@ -263,17 +175,17 @@ def keepalive_ignored(sim, cb):
 
 @switched("a second session of a sensor is refused", "reopening: refused")
 def reopening(sim, cb):
-    with sensor(cb).lr_session() as session:
+    with opened(cb) as session:
         error = raises(ObjectNotFoundError, lambda: cb.post_object(SESSIONS, {"sensor_id": DEVICE}))
         same("text", error.message.startswith("Sensor"), True)
         # The client looks at the list first.
-        same("session", sensor(cb).lr_session().session_id, session.session_id)
+        same("session", opened(cb).session_id, session.session_id)
     same("opened", sim.books()["sessions_opened"], 1)
 
 
 @switched("a close that is answered as still active", "close_answer: still_active")
 def still_active(sim, cb):
-    session = sensor(cb).lr_session()
+    session = opened(cb)
     whole = cb.get_object(f"{SESSIONS}/{session.session_id}")
     answer = cb.put_object(f"{SESSIONS}/{session.session_id}", dict(whole, status="close"))
     same("status", answer.json()["status"], "active")
@@ -285,10 +197,10 @@ def still_active(sim, cb):
 
 @switched("ids of sensors as texts: the client does not find its session", "sensor_ids: text")
 def text_ids(sim, cb):
-    with sensor(cb).lr_session() as session:
+    with opened(cb) as session:
         same("id", cb.get_object(f"{SESSIONS}/{session.session_id}")["sensor_id"], str(DEVICE))
         # It is given the same one for its asking.
-        same("session", sensor(cb).lr_session().session_id, session.session_id)
+        same("session", opened(cb).session_id, session.session_id)
     same("asked", count(sim, f"POST {SESSION}"), 2)
     same("opened", sim.books()["sessions_opened"], 1)
 

@@ -6,28 +6,19 @@ Each row is done by `cbc_sdk` as its users would; then the simulator's books say
 says what was sent, which must be what is known of this client (cbc_sdk_v6.expected).
 """
 
-import io
 import os
 import sys
-import tempfile
 
 sys.dont_write_bytecode = True
 
+import live_response
+from live_response import A_TXT, DEVICE, KEY, LINUX, LR_OFF, Dialect
 from rows import Rows, raises, same, until
 
 from cbc_sdk import CBCloudAPI
-from cbc_sdk.errors import ApiError, ClientError, ObjectNotFoundError, TimeoutError, UnauthorizedError
-from cbc_sdk.errors import QuerySyntaxError
-from cbc_sdk.live_response_api import GetFileJob, LiveResponseError, LiveResponseSessionManager
+from cbc_sdk.errors import ApiError, ClientError, ObjectNotFoundError, QuerySyntaxError, UnauthorizedError
+from cbc_sdk.live_response_api import GetFileJob, LiveResponseError, LiveResponseSession, LiveResponseSessionManager
 from cbc_sdk.platform import Device
-
-DEVICE, LINUX, LR_OFF = 98765, 98767, 98768
-A_TXT = b"first line\nsecond line\n"
-COMMANDS = [
-    "put file", "get file", "create directory", "delete file", "directory list", "reg enum key",
-    "reg query value", "reg create key", "reg delete key", "reg delete value", "reg set value",
-    "process list", "kill", "create process", "memdump",
-]
 
 
 def client(sim):
@@ -49,7 +40,24 @@ def client(sim):
     return cb
 
 
-ROWS = Rows("cbc_sdk", client, lambda cb: cb.select(Device, DEVICE).lr_session(), "cbc_sdk_v6.expected")
+def opened(cb, device=DEVICE):
+    return cb.select(Device, device).lr_session()
+
+
+DIALECT = Dialect(
+    command_failed=LiveResponseError,
+    not_supported=ApiError,
+    device_word="device",
+    values_of=LiveResponseSession.list_registry_values,
+    pid="process_pid",
+    path="process_path",
+    process_members=("process_cmdline", "process_username", "sid", "parent_pid", "process_create_time"),
+    value_members=("registry_name", "registry_type", "registry_data"),
+    type_prefix="pb",
+    walked="\\",
+    leaks=1,
+)
+ROWS = Rows("cbc_sdk", client, opened, "cbc_sdk_v6.expected", DIALECT)
 row = ROWS.row
 
 # Sessions
@@ -57,28 +65,14 @@ row = ROWS.row
 
 @row("open and close a session", session=False)
 def open_and_close(desk):
-    session = desk.cb.select(Device, DEVICE).lr_session()
-    books = desk.books()
-    same("open sessions", (books["sessions_opened"], books["sessions_open"]), (1, 1))
-    same("drives", session.session_data["drives"][:1], ["C:\\"])
-    same("windows", session.os_type, 1)
-    session.close()
-    books = desk.books()
-    same("sessions", (books["sessions_closed"], books["sessions_open"]), (1, 0))
+    session = live_response.opened(desk)
+    live_response.closed(desk, session)
     url = f"/appservices/v6/orgs/{desk.sim.org}/liveresponse/sessions/{session.session_id}"
     raises(ObjectNotFoundError, lambda: desk.cb.get_object(url), "NOT_FOUND")
 
 
-@row("all 15 commands are supported")
-def all_supported(desk):
-    same("supported", sorted(desk.session.session_data["supported_commands"]), sorted(COMMANDS))
-
-
-@row("a second request gives the same session")
-def shared(desk):
-    other = desk.cb.select(Device, DEVICE).lr_session()
-    same("session", other.session_id, desk.session.session_id)
-    same("opened", desk.books()["sessions_opened"], 0)
+row("all 15 commands are supported")(live_response.all_supported)
+row("a second request gives the same session")(live_response.shared)
 
 
 @row("a device that nobody knows", session=False)
@@ -89,34 +83,21 @@ def unknown_device(desk):
 
 @row("live response is off", session=False)
 def live_response_off(desk):
-    raises(ClientError, lambda: desk.cb.select(Device, LR_OFF).lr_session(), "disabled")
+    raises(ClientError, lambda: desk.open(LR_OFF), "disabled")
     same("opened", desk.books()["sessions_opened"], 0)
 
 
-@row("no registry on linux", session=False)
-def linux(desk):
-    with desk.cb.select(Device, LINUX).lr_session() as session:
-        same("os", session.os_type, 2)
-        raises(ApiError, lambda: session.list_registry_values("HKLM\\X"), "not supported by this device")
-        assert session.create_process("whoami").strip() == b"root"
-        names = [entry["filename"] for entry in session.list_directory("/etc/")]
-        assert "passwd" in names, names
-    desk.ran(create_process=1, get_file=1, delete_file=1, directory_list=1)
+row("no registry on linux", session=False)(live_response.no_registry)
 
 
 @row("keepalive", session=False)
 def keepalive(desk):
     manager = LiveResponseSessionManager(desk.cb, timeout=0.5, keepalive_sessions=True)
     try:
-        session = manager.request_session(DEVICE)
-        route = "GET liveresponse/sessions/{id}/keepalive"
-        until(lambda: desk.books()["requests"].get(route, 0) >= 2, "two keepalives")
-        same("status", manager.session_status(session.session_id), "ACTIVE")
-        session.close()
-        until(lambda: desk.books()["sessions_open"] == 0, "the session is closed")
+        with live_response.kept_alive(desk, manager, "GET liveresponse/sessions/{id}/keepalive") as session:
+            same("status", manager.session_status(session.session_id), "ACTIVE")
     finally:
         manager.stop_keepalive_thread()
-    same("leaked", desk.books()["sessions_leaked"], 0)
 
 
 @row("session in async mode", session=False)
@@ -128,220 +109,11 @@ def async_session(desk):
     same("open", desk.books()["sessions_open"], 0)
 
 
-@row("a lost session is replaced", session=False)
-def replaced(desk):
-    session = desk.cb.select(Device, DEVICE).lr_session()
-    lost = session.session_id
-    desk.cb.live_response._close_session(lost)
-    same("processes", len(session.list_processes()) > 3, True)
-    assert session.session_id != lost, "still the lost session"
-    session.close()
-    books = desk.books()
-    same("sessions", (books["sessions_opened"], books["sessions_closed"], books["sessions_open"]), (2, 2, 0))
-
+row("a lost session is replaced", session=False)(live_response.replaced)
 
 # Commands
 
-
-@row("directory list")
-def directory_list(desk):
-    entries = {entry["filename"]: entry for entry in desk.session.list_directory("C:\\temp\\")}
-    same("names", sorted(entries), [".", "..", "a.txt", "b.txt", "large.bin", "locked.txt"])
-    same("size", entries["a.txt"]["size"], len(A_TXT))
-    assert "DIRECTORY" in entries["."]["attributes"] and "DIRECTORY" not in entries["a.txt"]["attributes"]
-    desk.ran(directory_list=1)
-
-
-@row("get file")
-def get_file(desk):
-    same("content", desk.session.get_file("C:\\temp\\a.txt"), A_TXT)
-    desk.ran(get_file=1)
-    books = desk.books()
-    same("bytes", books["content_bytes"], len(A_TXT))
-    # This client takes its key along to wherever it is redirected; that the judge sees it is the point.
-    same("leaked credentials", books["credentials_leaked"], 1)
-
-
-@row("get raw file")
-def get_raw_file(desk):
-    raw = desk.session.get_raw_file("C:\\temp\\large.bin")
-    same("bytes", sum(len(chunk) for chunk in iter(lambda: raw.read(65536), b"")), 3 << 20)
-
-
-@row("get file that is not there")
-def get_missing(desk):
-    raises(LiveResponseError, lambda: desk.session.get_file("C:\\temp\\none"), "0x80070002 (ERROR_FILE_NOT_FOUND)")
-
-
-@row("put an opened file")
-def put_opened(desk):
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "tool.txt")
-        with open(path, "wb") as file:
-            file.write(b"from an opened file")
-        with open(path, "rb") as file:
-            desk.session.put_file(file, "C:\\temp\\put1.txt")
-    same("content", desk.session.get_file("C:\\temp\\put1.txt"), b"from an opened file")
-    same("bytes", desk.books()["upload_bytes"], 19)
-
-
-@row("put a stream without a name")
-def put_stream(desk):
-    desk.session.put_file(io.BytesIO(b"hello"), "C:\\temp\\put2.txt")
-    same("content", desk.session.get_file("C:\\temp\\put2.txt"), b"hello")
-
-
-@row("put a stream with a name of ours")
-def put_named(desk):
-    desk.session.put_file(("named.bin", io.BytesIO(b"\x00\x01")), "C:\\temp\\put3.txt")
-    same("content", desk.session.get_file("C:\\temp\\put3.txt"), b"\x00\x01")
-
-
-@row("put an empty file, and onto an existing one")
-def put_empty(desk):
-    desk.session.put_file(io.BytesIO(b""), "C:\\temp\\put4.txt")
-    same("content", desk.session.get_file("C:\\temp\\put4.txt"), b"")
-    again = lambda: desk.session.put_file(io.BytesIO(b"x"), "C:\\temp\\put4.txt")
-    raises(LiveResponseError, again, "ERROR_FILE_EXISTS")
-
-
-@row("delete file")
-def delete_file(desk):
-    desk.session.delete_file("C:\\temp\\b.txt")
-    same("changes", [(c["command"], c["what"], c["code"]) for c in desk.books()["changes"]],
-         [("delete file", "C:\\temp\\b.txt", 0)])
-    raises(LiveResponseError, lambda: desk.session.delete_file("C:\\temp\\b.txt"), "ERROR_FILE_NOT_FOUND")
-    raises(LiveResponseError, lambda: desk.session.delete_file("C:\\temp\\locked.txt"), "ERROR_SHARING_VIOLATION")
-
-
-@row("create directory")
-def create_directory(desk):
-    desk.session.create_directory("C:\\temp\\n")
-    raises(LiveResponseError, lambda: desk.session.create_directory("C:\\temp\\n"), "ERROR_ALREADY_EXISTS")
-    desk.session.delete_file("C:\\temp\\n")
-
-
-@row("walk")
-def walk(desk):
-    seen = list(desk.session.walk("C:\\walk"))
-    same("tree", seen, [
-        ("C:\\walk", ["inner"], ["one.txt"]),
-        ("C:\\walk\\inner\\", ["deep"], ["two.txt"]),
-        ("C:\\walk\\inner\\deep\\", [], ["three.txt"]),
-    ])
-    desk.ran(directory_list=3)
-
-
-@row("process list")
-def process_list(desk):
-    rows = {row["process_pid"]: row for row in desk.session.list_processes()}
-    same("path", rows[4711]["process_path"].lower(), "c:\\windows\\system32\\notepad.exe")
-    for name in ["process_cmdline", "process_username", "sid", "parent_pid", "process_create_time"]:
-        assert name in rows[4711], f"no {name}"
-    assert 4 in rows, "no System"
-
-
-@row("kill")
-def kill(desk):
-    same("killed", desk.session.kill_process(4711), True)
-    assert 4711 not in {row["process_pid"] for row in desk.session.list_processes()}
-    raises(LiveResponseError, lambda: desk.session.kill_process(4711), "0x80070057")
-    desk.ran(kill=2, process_list=1)
-
-
-@row("create process: the output of whoami")
-def whoami(desk):
-    same("output", desk.session.create_process("cmd.exe /c whoami"), b"nt authority\\system\r\n")
-    # The client does not wait for its last command.
-    until(lambda: desk.books()["commands"].get("delete file") == 1, "the output is deleted")
-    desk.ran(create_process=1, get_file=1, delete_file=1)
-
-
-@row("create process without waiting")
-def without_waiting(desk):
-    said = desk.session.create_process(
-        "notepad.exe", wait_for_output=False, wait_for_completion=False, working_directory="C:\\")
-    same("output", said, None)
-    until(lambda: desk.books()["commands"].get("create process") == 1, "it ran")
-
-
-@row("create process: a named output file, a code other than zero")
-def named_output(desk):
-    out = desk.session.create_process("failing.exe", remote_output_file_name="C:\\temp\\out.txt")
-    same("output", out, b"it failed\r\n")
-    until(lambda: desk.books()["commands"].get("delete file") == 1, "the output is deleted")
-
-
-@row("create process: no such program")
-def no_program(desk):
-    raises(LiveResponseError, lambda: desk.session.create_process("nobody.exe"), "ERROR_FILE_NOT_FOUND")
-
-
-@row("reg enum key")
-def reg_enum_key(desk):
-    seen = desk.session.list_registry_keys_and_values("HKLM\\SOFTWARE\\Interop")
-    same("sub keys", seen["sub_keys"], ["Sub"])
-    same("values", {value["registry_name"]: value["registry_data"] for value in seen["values"]},
-         {"Start": "2", "Display": "a display name"})
-    same("only values", len(desk.session.list_registry_values("HKLM\\SOFTWARE\\Interop")), 2)
-    raises(LiveResponseError, lambda: desk.session.list_registry_values("HKLM\\SOFTWARE\\None"),
-           "ERROR_FILE_NOT_FOUND")
-
-
-@row("reg query value")
-def reg_query_value(desk):
-    same("value", desk.session.get_registry_value("HKLM\\SOFTWARE\\Interop\\Start"),
-         {"registry_name": "Start", "registry_type": "pbREG_DWORD", "registry_data": "2"})
-
-
-@row("reg set value")
-def reg_set_value(desk):
-    key = "HKLM\\SOFTWARE\\Interop\\"
-    desk.session.set_registry_value(key + "a", 1)
-    desk.session.set_registry_value(key + "b", ["x", 2])
-    desk.session.set_registry_value(key + "c", "str", overwrite=False)
-    again = lambda: desk.session.set_registry_value(key + "c", "other", overwrite=False)
-    raises(LiveResponseError, again, "ERROR_ALREADY_EXISTS")
-    seen = {value["registry_name"]: (value["registry_type"], value["registry_data"])
-            for value in desk.session.list_registry_values("HKLM\\SOFTWARE\\Interop")}
-    same("values", [seen[name] for name in "abc"],
-         [("pbREG_DWORD", "1"), ("pbREG_MULTI_SZ", "x,2"), ("pbREG_SZ", "str")])
-
-
-@row("reg create key and delete key")
-def reg_keys(desk):
-    desk.session.create_registry_key("HKLM\\SOFTWARE\\Interop\\k")
-    desk.session.delete_registry_key("HKLM\\SOFTWARE\\Interop\\k")
-    gone = lambda: desk.session.delete_registry_key("HKLM\\SOFTWARE\\Interop\\k")
-    raises(LiveResponseError, gone, "ERROR_FILE_NOT_FOUND")
-
-
-@row("reg delete value")
-def reg_delete_value(desk):
-    desk.session.delete_registry_value("HKLM\\SOFTWARE\\Interop\\Display")
-    names = [value["registry_name"] for value in desk.session.list_registry_values("HKLM\\SOFTWARE\\Interop")]
-    assert "Display" not in names, names
-
-
-def dumped(desk, compress):
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "dump")
-        desk.session.memdump(path, remote_filename="C:\\m.dmp", compress=compress)
-        assert os.path.getsize(path) > 0, "an empty dump"
-    desk.ran(memdump=1, get_file=1, delete_file=1)
-    # Gone again.
-    raises(LiveResponseError, lambda: desk.session.get_file("C:\\m.dmp.zip" if compress else "C:\\m.dmp"))
-
-
-@row("memdump")
-def memdump(desk):
-    dumped(desk, False)
-
-
-@row("memdump compressed")
-def memdump_compressed(desk):
-    dumped(desk, True)
-
+ROWS.take(live_response.COMMANDS)
 
 # Several at once
 
@@ -367,10 +139,10 @@ def async_mode(desk):
 
 @row("commands run in the order of their posting")
 def in_order(desk):
-    session, key = desk.session, "HKLM\\SOFTWARE\\Interop"
-    _, parent = session.list_registry_keys_and_values(key, async_mode=True)
-    _, missing = session.list_registry_keys_and_values(key + "\\later", async_mode=True)
-    _, made = session.create_registry_key(key + "\\later", async_mode=True)
+    session = desk.session
+    _, parent = session.list_registry_keys_and_values(KEY, async_mode=True)
+    _, missing = session.list_registry_keys_and_values(KEY + "\\later", async_mode=True)
+    _, made = session.create_registry_key(KEY + "\\later", async_mode=True)
     assert "later" not in parent.result(timeout=30)["sub_keys"]
     raises(LiveResponseError, lambda: missing.result(timeout=30), "ERROR_FILE_NOT_FOUND")
     made.result(timeout=30)
@@ -397,10 +169,7 @@ def cancel(desk):
 
 @row("jobs by the client's own scheduler", session=False)
 def jobs(desk):
-    futures = [desk.cb.live_response.submit_job(GetFileJob("C:\\temp\\a.txt").run, DEVICE) for _ in range(2)]
-    for future in futures:
-        same("content", future.result(timeout=60), A_TXT)
-    desk.ran(get_file=2)
+    live_response.two_jobs(desk, GetFileJob)
     # Its worker idles on an open session; nobody else would close it.
     for session in desk.cb.get_object(f"/appservices/v6/orgs/{desk.sim.org}/liveresponse/sessions"):
         desk.cb.live_response._close_session(session["id"])
@@ -483,22 +252,16 @@ def actions(desk):
 
 @row("a wrong key", session=False)
 def wrong_key(desk):
-    header = desk.cb.session.token_header
-    token = header["X-Auth-Token"]
-    header["X-Auth-Token"] = "NOT/THIS"
-    try:
+    with desk.another_key("NOT/THIS"):
         raises(UnauthorizedError, lambda: list(desk.cb.select(Device)))
-    finally:
-        header["X-Auth-Token"] = token
 
 
 # This client fetches access tokens over HTTPS alone; a header of theirs is not always the same.
 @row("access tokens in place of a key", session=False, only="tls", headers=False)
 def access_tokens(desk):
     sim = desk.sim
-    said = dict(line.split(" = ", 1) for line in sim.talk().splitlines() if line.startswith("csp_"))
-    app = {name: said[name] for name in ("csp_oauth_app_id", "csp_oauth_app_secret")}
-    for credential in (app, {"csp_api_token": said["csp_api_token"]}):
+    app = {name: sim.csp[name] for name in ("csp_oauth_app_id", "csp_oauth_app_secret")}
+    for credential in (app, {"csp_api_token": sim.csp["csp_api_token"]}):
         # Where tokens are had, this client looks for authorities in the environment.
         os.environ["REQUESTS_CA_BUNDLE"] = sim.authority
         kwargs = dict(credential, org_key=sim.org, csp_url_override=sim.url, integration_name="interop/1.0")

@@ -1,12 +1,10 @@
-"""What the scripts for other people's clients have in common: rows, how they are judged, and the loops over them.
+"""What the scripts for other people's clients have in common: rows, how they are judged, and the loop over them.
 
 A script brings how its client is made, how a session is opened, its rows, and what is known of its requests.
 """
 
-import http.server
+import contextlib
 import os
-import tempfile
-import threading
 import time
 import traceback
 
@@ -59,10 +57,15 @@ def ends(done):
 
 
 class Desk:
-    """What a row works with: the client, and a session."""
+    """What a row works with: the client, what it calls things, and a session."""
 
-    def __init__(self, sim, cb):
-        self.sim, self.cb, self.session = sim, cb, None
+    def __init__(self, rows, sim):
+        self.rows, self.sim, self.cb, self.session = rows, sim, rows.connect(sim), None
+        self.dialect = rows.dialect
+
+    def open(self, *device):
+        """Opens a session of a row's own; with the usual device, if no other is named."""
+        return self.rows.open_session(self.cb, *device)
 
     def books(self):
         return self.sim.books()
@@ -72,6 +75,17 @@ class Desk:
         expected = {name.replace("_", " "): count for name, count in expected.items()}
         same("commands that ran", self.books()["commands"], expected)
 
+    @contextlib.contextmanager
+    def another_key(self, key):
+        """With another key than the client's own."""
+        header = self.cb.session.token_header
+        own = header["X-Auth-Token"]
+        header["X-Auth-Token"] = key
+        try:
+            yield
+        finally:
+            header["X-Auth-Token"] = own
+
 
 class Row:
     def __init__(self, name, act, session, only, headers, scenario):
@@ -79,12 +93,10 @@ class Row:
         self.headers, self.scenario = headers, scenario
 
 
-class Rows:
-    """The rows of one client. `connect` makes the client for a simulator, `open_session` opens a session with it."""
+class RowList:
+    """Rows in their order."""
 
-    def __init__(self, client, connect, open_session, expected):
-        self.client, self.connect, self.open_session = client, connect, open_session
-        self.expected = wire.expectations(os.path.join(HERE, expected))
+    def __init__(self):
         self.rows = []
 
     def row(self, name, session=True, only=None, headers=True, scenario="scenario.yaml"):
@@ -95,6 +107,24 @@ class Rows:
             return act
 
         return add
+
+    def take(self, shared, instead={}):
+        """Rows of a list that several clients share; some of them, by their names, done as this client does them."""
+        unknown = set(instead) - {row.name for row in shared.rows}
+        if unknown:
+            raise ValueError(f"no such row: {unknown}")
+        for row in shared.rows:
+            add = self.row(row.name, row.session, row.only, row.headers, row.scenario)
+            add(instead.get(row.name, row.act))
+
+
+class Rows(RowList):
+    """The rows of one client. `connect` makes the client for a simulator, `open_session` opens a session with it."""
+
+    def __init__(self, client, connect, open_session, expected, dialect=None):
+        super().__init__()
+        self.client, self.connect, self.open_session, self.dialect = client, connect, open_session, dialect
+        self.expected = wire.expectations(os.path.join(HERE, expected))
 
     def judge(self, desk, row, entries):
         """What a row must not leave behind, and what it must have sent."""
@@ -117,7 +147,7 @@ class Rows:
         """Why a row failed; nothing if it did not."""
         try:
             if row.session and not desk.session:
-                desk.session = self.open_session(desk.cb)
+                desk.session = desk.open()
             elif not row.session and desk.session:
                 desk.session.close()
                 desk.session = None
@@ -142,7 +172,7 @@ class Rows:
         rows = [row for row in self.rows if (not wanted or row.name in wanted) and row.only in (None, transport)]
         for scenario in dict.fromkeys(row.scenario for row in rows):
             with Simulator(program, os.path.join(HERE, scenario), transport) as sim:
-                desk = Desk(sim, self.connect(sim))
+                desk = Desk(self, sim)
                 for row in (row for row in rows if row.scenario == scenario):
                     why = self.do(desk, row)
                     result = "FAILED" if why else "ok"
@@ -152,68 +182,3 @@ class Rows:
                     desk.session.close()
         print(f"{self.client} over {transport}: {done['ok']} ok, {done['FAILED']} failed")
         return ends(done)
-
-
-class Faults:
-    """Rows with an organisation of their own each, in which one thing goes wrong; `fleet` has a place for the fault."""
-
-    def __init__(self, client, connect, fleet):
-        self.client, self.connect, self.fleet = client, connect, fleet
-        self.foreign = foreign_host()
-        self.rows = []
-
-    def row(self, name, fault):
-        def add(act):
-            self.rows.append((name, fault, act))
-            return act
-
-        return add
-
-    def do(self, program, transport, scenario, act):
-        """Why a row failed; nothing if it did not."""
-        try:
-            with Simulator(program, scenario, transport) as sim:
-                act(sim, self.connect(sim))
-                unknown = sim.books()["unknown_routes"]
-                if unknown:
-                    raise AssertionError(f"unknown routes: {unknown}")
-        except Exception as error:
-            return f"{type(error).__name__}: {error}"
-
-    def main(self, program, transport, *wanted):
-        done = {"ok": 0, "FAILED": 0}
-        with tempfile.TemporaryDirectory() as folder:
-            for name, fault, act in self.rows:
-                if wanted and name not in wanted:
-                    continue
-                scenario = os.path.join(folder, "scenario.yaml")
-                with open(scenario, "w") as file:
-                    file.write(self.fleet % fault.replace("@FOREIGN@", f"http://127.0.0.1:{self.foreign.server_port}/x"))
-                why = self.do(program, transport, scenario, act)
-                result = "FAILED" if why else "ok"
-                done[result] += 1
-                said(result, name, transport, why)
-        print(f"faults for {self.client} over {transport}: {done['ok']} ok, {done['FAILED']} failed")
-        return ends(done)
-
-
-class Foreign(http.server.BaseHTTPRequestHandler):
-    """A host that has no business with anybody's key."""
-
-    def do_GET(self):
-        self.server.keys.append(self.headers["X-Auth-Token"])
-        self.send_response(200)
-        self.send_header("Content-Length", "7")
-        self.end_headers()
-        self.wfile.write(b"foreign")
-
-    def log_message(self, *_):
-        pass
-
-
-def foreign_host():
-    """The foreign host, listening; `keys` are those that it heard."""
-    host = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign)
-    host.keys = []
-    threading.Thread(target=host.serve_forever, daemon=True).start()
-    return host

@@ -34,6 +34,7 @@ class Simulator:
         self.control = lines[0].removesuffix("/books")
         # One per product besides the one that has its own line on stdout.
         self.tokens = dict(re.findall(r"^  (v3|EDR|App Control) +(\S+)$", self.talk(), re.MULTILINE))
+        self.csp = dict(line.split(" = ", 1) for line in self.talk().splitlines() if line.startswith("csp_"))
         # The machine's proxy has no business here.
         context = ssl.create_default_context(cafile=self.authority) if transport == "tls" else None
         self.opener = urllib.request.build_opener(
