@@ -144,6 +144,11 @@ impl DirEntry {
         self.has("REPARSE_POINT")
     }
 
+    /// A placeholder of what lies elsewhere: reading it would bring it here.
+    pub fn is_offline(&self) -> bool {
+        self.has("OFFLINE")
+    }
+
     fn has(&self, attribute: &str) -> bool {
         self.attributes
             .iter()

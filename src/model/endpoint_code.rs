@@ -119,7 +119,9 @@ const CODES: [Code; 24] = [
 ];
 
 /// Not found, in the two forms that sensors use.
-pub const NOT_FOUND: [u32; 2] = [0x8007_0002, 0x8007_0003];
+pub const NOT_FOUND: [u32; 2] = [0x8007_0002, NO_FOLDER];
+/// Nor is the folder that it would be in.
+pub const NO_FOLDER: u32 = 0x8007_0003;
 /// Held open by somebody else.
 pub const LOCKED: [u32; 2] = [0x8007_0020, 0x8007_0021];
 

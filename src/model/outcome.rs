@@ -5,7 +5,7 @@
 
 use super::effect::Reached;
 use super::endpoint_code::known;
-pub use super::endpoint_code::{LOCKED, NOT_FOUND};
+pub use super::endpoint_code::{LOCKED, NO_FOLDER, NOT_FOUND};
 use super::remote::RemoteText;
 use crate::text::escape::Escaped;
 use crate::text::source::Span;

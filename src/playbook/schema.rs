@@ -309,7 +309,7 @@ pub(crate) mod tests {
             Some("array") => json!([sample(root, &at["items"])]),
             Some("integer" | "number") => at["minimum"].clone(),
             Some("boolean") => json!(true),
-            _ => json!("x"),
+            _ => json!("/x"),
         }
     }
 

@@ -1,8 +1,10 @@
 //! Finds files by patterns, by walking directories from the first part of the pattern that varies.
 //!
-//! In `paths`, `*`, `?` and `[…]` stand for parts of one name, `**` for any 10 levels and `**3` for 3.
-//! Links, junctions and placeholders of files that are elsewhere are not followed. `get: true` fetches
-//! what was found.
+//! In `paths`, `*`, `?` and `[…]` stand for parts of one name, `**` for up to 10 levels of folders and `**3`
+//! for up to 3; a `~` at the beginning stands for the home of every user. On Windows and macOS case does not
+//! count. Links, junctions and placeholders of files that are elsewhere are neither followed nor fetched.
+//! For all patterns together a directory is listed once. `get: true` fetches what was found. Where more than
+//! `max_results` are found, the step fails with those that it has.
 //!
 //! ```yaml
 //! name: Ransom notes
@@ -13,15 +15,27 @@
 //! register: notes
 //! ```
 
-use super::{Arguments, Built, Cost, ResultField, Shape, Spec};
+mod pattern;
+mod walk;
+
+use super::cx::{StepCx, Stop};
+use super::{Arguments, Built, Cost, ResultField, Shape, Spec, get_file, unexpected};
+use crate::clock;
+use crate::model::command::{Command, CommandResult, DirEntry, directory_operand};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
-use crate::template::{Bounded, Field, Fields, Template, short_form};
-use crate::text::diagnostic::Diagnostics;
+use crate::model::outcome::{Cause, NO_FOLDER, NOT_FOUND};
+use crate::model::row::{Row, RowKind};
+use crate::template::{Bounded, Field, Fields, Template, TemplateError, short_form};
+use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::duration::Duration;
 use crate::text::size::Size;
 use crate::text::yaml::Node;
+use jiff::{SignedDuration, Timestamp};
+use pattern::Pattern;
 use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
+use walk::{Found, Look, Walk};
 
 pub(super) const SPEC: Spec = Spec {
     key: "find_files",
@@ -34,13 +48,13 @@ pub(super) const SPEC: Spec = Spec {
         ResultField::new(
             "files",
             Shape::List,
-            "the files found, each with `path`, `name`, `size`, `created`, `accessed`, `written`",
+            "the files found, each with `path`, `name`, `size`, `created`, `accessed`, `written`; with `get`, also `sha256` and `stored_path`",
         ),
         ResultField::new("names", Shape::List, "their names"),
         ResultField::new("found", Shape::Flag, "whether any file was found"),
     ],
     source: include_str!("find_files.rs"),
-    built: Built::NotYet,
+    built: Built::Yes,
     schema: SchemaGenerator::subschema_for::<FindFiles>,
 };
 
@@ -82,15 +96,18 @@ pub struct FindFiles {
 impl FindFiles {
     pub(super) fn read(node: &Node, all: &mut Diagnostics) -> Option<Self> {
         let mut fields = Fields::with_short_form(node, SPEC.key, "paths", all);
-        let paths = fields.required("paths");
+        let paths: Option<Vec<Template>> = fields.required("paths");
         let depth = fields.or("depth", Field::Literal(DEPTH));
         let newer_than = fields.optional("newer_than");
         let older_than = fields.optional("older_than");
         let min_size = fields.optional("min_size");
         let max_size = fields.optional("max_size");
-        let exclude = fields.or("exclude", Vec::new());
+        let exclude: Vec<Template> = fields.or("exclude", Vec::new());
         let max_results = fields.or("max_results", Field::Literal(MOST));
         let get = fields.or("get", false);
+        for template in paths.iter().flatten().chain(&exclude) {
+            refuse(template, fields.diagnostics());
+        }
         fields.finish();
         Some(Self {
             paths: paths?,
@@ -124,4 +141,188 @@ impl FindFiles {
                 .with("exclude", &self.exclude)
         }
     }
+
+    pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
+        let levels = u8::try_from(self.depth.resolve(cx.scope)?.get()).unwrap_or(u8::MAX);
+        let most = usize::try_from(self.max_results.resolve(cx.scope)?.get()).unwrap_or(usize::MAX);
+        let wanted = Wanted::of(self, cx)?;
+        let paths = patterns(&self.paths, levels, cx)?;
+        let mut walk = Walk::new(cx.device.os, paths, patterns(&self.exclude, levels, cx)?);
+        let (mut files, mut truncated) = (Vec::new(), None);
+        while let Some(look) = walk.next() {
+            for found in look_up(cx, &mut walk, look).await? {
+                if !wanted.fits(&found.entry) {
+                    continue;
+                }
+                if files.len() == most {
+                    truncated = Some(Cause::TooMany { limit: most as u64 });
+                    break;
+                }
+                files.push(self.take(cx, &found).await?);
+            }
+            if truncated.is_some() {
+                break;
+            }
+        }
+        if let Some(cause) = truncated {
+            return Err(cause.into());
+        }
+        let names: Vec<&Value> = files.iter().map(|file| &file["name"]).collect();
+        Ok(json!({"names": names, "found": !files.is_empty(), "files": files}))
+    }
+
+    /// Writes a file down, and fetches it if it is there to be fetched.
+    async fn take(&self, cx: &mut StepCx<'_>, found: &Found) -> Result<Value, Cause> {
+        let entry = &found.entry;
+        let mut file = json!({
+            "path": found.path, "name": entry.name, "size": entry.size, "created": entry.created,
+            "accessed": entry.accessed, "written": entry.written,
+        });
+        let mut row = row_of(found);
+        if self.get && !entry.is_reparse_point() && !entry.is_offline() {
+            match get_file::fetch(cx, &found.path, None, None).await {
+                Ok(stored) => {
+                    row.size = Some(stored.size_received);
+                    row.sha256 = Some(stored.sha256.clone());
+                    row.data = Some(stored.stored_path.clone().into());
+                    file["sha256"] = json!(stored.sha256);
+                    file["stored_path"] = json!(stored.stored_path);
+                }
+                // It is locked, or gone meanwhile: what is wrong with one file is wrong with that one only.
+                Err(cause @ Cause::Endpoint { .. }) => row.cause = Some(cause),
+                Err(cause) => {
+                    row.cause = Some(cause.clone());
+                    cx.rows.push(row);
+                    return Err(cause);
+                }
+            }
+        }
+        cx.rows.push(row);
+        Ok(file)
+    }
+}
+
+/// Asks the endpoint, and tells the walk.
+async fn look_up(cx: &mut StepCx<'_>, walk: &mut Walk, look: Look) -> Result<Vec<Found>, Stop> {
+    let path = match look {
+        Look::Into(path) => directory_operand(&path, cx.device.os),
+        Look::At(path) => path,
+    };
+    let command = Command::DirectoryList { path: path.clone() };
+    match cx.ask(command).await {
+        Ok(reply) => match &reply.result {
+            CommandResult::Entries(entries) => Ok(walk.seen(entries)),
+            _ => Err(unexpected(&reply).into()),
+        },
+        Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => {
+            walk.absent(cause.is_endpoint_code(&[NO_FOLDER]));
+            Ok(Vec::new())
+        }
+        // A folder that is closed to us is a row, not the end.
+        Err(cause @ Cause::Endpoint { .. }) => {
+            cx.rows.push(Row {
+                path: Some(path.into()),
+                cause: Some(cause),
+                ..Row::new(RowKind::DirEntry)
+            });
+            Ok(Vec::new())
+        }
+        Err(cause) => Err(cause.into()),
+    }
+}
+
+/// What a file must be, besides being where it is looked for.
+struct Wanted {
+    not_before: Option<Timestamp>,
+    not_after: Option<Timestamp>,
+    smallest: u64,
+    largest: u64,
+}
+
+impl Wanted {
+    fn of(step: &FindFiles, cx: &StepCx<'_>) -> Result<Self, Stop> {
+        let now = clock::now();
+        let ago = |field: &Option<Field<Duration>>| -> Result<Option<Timestamp>, Stop> {
+            let Some(field) = field else {
+                return Ok(None);
+            };
+            let back = SignedDuration::try_from(field.resolve(cx.scope)?.get());
+            let back = back.unwrap_or(SignedDuration::MAX);
+            Ok(Some(now.checked_sub(back).unwrap_or(Timestamp::MIN)))
+        };
+        let bytes = |field: &Option<Field<Size>>, usual: u64| -> Result<u64, Stop> {
+            let given = field.as_ref().map(|field| field.resolve(cx.scope));
+            Ok(given.transpose()?.map_or(usual, Size::bytes))
+        };
+        Ok(Self {
+            not_before: ago(&step.newer_than)?,
+            not_after: ago(&step.older_than)?,
+            smallest: bytes(&step.min_size, 0)?,
+            largest: bytes(&step.max_size, u64::MAX)?,
+        })
+    }
+
+    /// Of a file whose time nobody told, it is not known that it is too old or too new.
+    fn fits(&self, entry: &DirEntry) -> bool {
+        let in_time = |written: Timestamp| {
+            self.not_before.is_none_or(|limit| written >= limit)
+                && self.not_after.is_none_or(|limit| written <= limit)
+        };
+        (self.smallest..=self.largest).contains(&entry.size) && entry.written.is_none_or(in_time)
+    }
+}
+
+fn patterns(templates: &[Template], levels: u8, cx: &StepCx<'_>) -> Result<Vec<Pattern>, Stop> {
+    let mut all = Vec::new();
+    for template in templates {
+        let text = template.render(cx.scope)?;
+        let read = Pattern::read(&text, cx.device.os, levels);
+        let error = |why| TemplateError::new(Code::BadValue, template.span(), why);
+        all.extend(read.map_err(error)?);
+    }
+    Ok(all)
+}
+
+/// Complains of what is a pattern on no system.
+fn refuse(template: &Template, all: &mut Diagnostics) {
+    let Some(text) = template.as_literal() else {
+        return;
+    };
+    let of_windows = Pattern::read(text, Os::Windows, 1);
+    let of_others = Pattern::read(text, Os::Linux, 1);
+    if let (Err(windows), Err(others)) = (of_windows, of_others) {
+        let why = if text.starts_with('/') {
+            others
+        } else {
+            windows
+        };
+        all.error(Code::BadValue, template.span(), why);
+    }
+}
+
+fn row_of(found: &Found) -> Row {
+    let entry = &found.entry;
+    let kind = if entry.is_reparse_point() {
+        "link"
+    } else if entry.is_offline() {
+        "placeholder"
+    } else {
+        "file"
+    };
+    let mut row = Row {
+        path: Some(found.path.as_str().into()),
+        name: Some(entry.name.clone()),
+        type_: Some(kind.to_owned()),
+        size: Some(entry.size),
+        ..Row::new(RowKind::File)
+    };
+    let told = [
+        ("attributes", json!(entry.attributes)),
+        ("created", json!(entry.created)),
+        ("accessed", json!(entry.accessed)),
+        ("written", json!(entry.written)),
+    ];
+    let told = told.map(|(key, value)| (key.to_owned(), value));
+    row.extra.extend(told);
+    row
 }

@@ -20,7 +20,6 @@ use crate::model::command::{Command, CommandResult};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::{Cause, LOCKED, NOT_FOUND};
-use crate::model::remote::RemoteText;
 use crate::model::row::{Row, RowKind, StoredFile};
 use crate::template::{Choice, Field, Fields, Template, Word, short_form};
 use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
@@ -170,7 +169,8 @@ impl GetFile {
         let (mut obstacle, mut failure) = (None, None);
         for template in &self.path {
             let path = template.render(cx.scope)?;
-            match self.fetch(cx, &path, limit).await {
+            let save_as = self.save_as.as_ref().map(|name| name.render(cx.scope));
+            match fetch(cx, &path, save_as.transpose()?.as_deref(), limit).await {
                 Ok(file) => {
                     cx.rows.push(row_of(&file));
                     files.push(json!({
@@ -205,41 +205,6 @@ impl GetFile {
         }
     }
 
-    async fn fetch(
-        &self,
-        cx: &mut StepCx<'_>,
-        path: &str,
-        limit: Option<u64>,
-    ) -> Result<StoredFile, Cause> {
-        // One byte more than allowed tells a file that is too large from one that fits exactly,
-        // without making the sensor send all of it.
-        let count = limit.map(|bytes| bytes.saturating_add(1));
-        let reply = cx
-            .ask(Command::GetFile {
-                path: path.to_owned(),
-                offset: 0,
-                count,
-            })
-            .await?;
-        let CommandResult::File(file) = &reply.result else {
-            return Err(unexpected(&reply));
-        };
-        let path = RemoteText::from(path);
-        let save_as = match &self.save_as {
-            Some(template) => template.render(cx.scope).map_err(Cause::from)?.into(),
-            None => path.clone(),
-        };
-        cx.hands
-            .store(Fetched {
-                path: &path,
-                save_as: &save_as,
-                reply: &reply,
-                file,
-                limit,
-            })
-            .await
-    }
-
     /// The same cause in the author's words, where the author foresaw it.
     fn excuse(&self, cause: &Cause, path: &str) -> Option<Cause> {
         if self.if_missing == OnObstacle::Skip && cause.is_endpoint_code(&NOT_FOUND) {
@@ -250,6 +215,37 @@ impl GetFile {
             None
         }
     }
+}
+
+/// Brings one file into the bag.
+pub(super) async fn fetch(
+    cx: &mut StepCx<'_>,
+    path: &str,
+    save_as: Option<&str>,
+    limit: Option<u64>,
+) -> Result<StoredFile, Cause> {
+    // One byte more than allowed tells a file that is too large from one that fits exactly,
+    // without making the sensor send all of it.
+    let count = limit.map(|bytes| bytes.saturating_add(1));
+    let reply = cx
+        .ask(Command::GetFile {
+            path: path.to_owned(),
+            offset: 0,
+            count,
+        })
+        .await?;
+    let CommandResult::File(file) = &reply.result else {
+        return Err(unexpected(&reply));
+    };
+    cx.hands
+        .store(Fetched {
+            path: &path.into(),
+            save_as: &save_as.unwrap_or(path).into(),
+            reply: &reply,
+            file,
+            limit,
+        })
+        .await
 }
 
 /// Whether another file may well be fetched, and the same one will not be.

@@ -328,8 +328,8 @@ impl StepKind {
             Self::Finding(step) => step.run(cx).await,
             Self::Set(step) => step.run(cx),
             Self::Wait(step) => step.run(cx).await,
-            Self::FindFiles(_)
-            | Self::PutFile(_)
+            Self::FindFiles(step) => step.run(cx).await,
+            Self::PutFile(_)
             | Self::CreateDirectory(_)
             | Self::DeleteFile(_)
             | Self::RegSet(_)

@@ -161,9 +161,9 @@ fn playbooks_are_named_by_their_place_and_run_by_a_case() {
 fn every_step_has_a_manual_with_a_sample_that_works() {
     let mut wrong = Vec::new();
     for (path, text) in files("src/step", "rs") {
-        if ["mod", "cx", "guard", "spec"]
-            .contains(&path.trim_start_matches("src/step/").trim_end_matches(".rs"))
-        {
+        let name = path.trim_start_matches("src/step/").trim_end_matches(".rs");
+        // What stands in a folder belongs to the kind that the folder is called by.
+        if ["mod", "cx", "guard", "spec"].contains(&name) || name.contains('/') {
             continue;
         }
         let manual = text
