@@ -1,18 +1,21 @@
 //! Runs one command line on the endpoint, as SYSTEM or root, and brings its output back.
 //!
-//! The command line goes to the endpoint as it is; no shell stands between. Standard output and error
-//! arrive merged, through a file on the endpoint that is removed afterwards. `effect` says what running
+//! `command` goes to the endpoint as it is; no shell stands between. In its place, `program` and `args`
+//! make a command line in which each argument arrives as it is, whatever is in it; on Windows a batch
+//! file is refused what its shell would act on. Standard output and error arrive merged, through a file on the endpoint that is removed afterwards. `effect` says what running
 //! it means: `read` changes nothing and may be repeated, `converge` leads to the same end state,
 //! `once` (the default) must never run twice. `encoding` names a code page; `auto` knows UTF-8 and
 //! UTF-16 and takes everything else for the OEM page 437.
 //!
-//! Not built yet, and refused by `run`: `program` with `args`, and `output: file`.
+//! Not built yet, and refused by `run`: `output: file`.
 //!
 //! ```yaml
 //! name: Connections
 //! exec: {command: 'netstat.exe -ano', effect: read, expect_code: 0}
 //! register: connections
 //! ```
+
+mod quote;
 
 use super::cx::{StepCx, Stop};
 use super::guard::one_of;
@@ -22,7 +25,9 @@ use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::{Cause, NOT_FOUND};
 use crate::model::row::{Row, RowKind};
-use crate::template::{Choice, Field, Fields, FromText, Template, Word, short_form};
+use crate::template::{
+    Choice, Field, Fields, FromText, Scope, Template, TemplateError, Word, short_form,
+};
 use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::text::encoding::Encoding;
 use crate::text::yaml::Node;
@@ -156,8 +161,8 @@ impl Exec {
         let mut fields = Fields::with_short_form(node, SPEC.key, "command", all);
         let mut not_built = Vec::new();
         let command = fields.optional("command");
-        let program = fields.later("program", &mut not_built);
-        let args: Vec<Template> = fields.later_or("args", Vec::new(), &mut not_built);
+        let program = fields.optional("program");
+        let args: Vec<Template> = fields.or("args", Vec::new());
         let cwd = fields.optional("cwd");
         let wait = fields.or("wait", Wait::ForEnd);
         let output = fields.or(
@@ -243,11 +248,21 @@ impl Exec {
         }
     }
 
+    fn command_line(&self, scope: &Scope, os: Os) -> Result<String, Stop> {
+        match (&self.command, &self.program) {
+            (Some(command), _) => Ok(command.render(scope)?),
+            (None, Some(program)) => {
+                let args = self.args.iter().map(|arg| arg.render(scope));
+                let args: Vec<String> = args.collect::<Result<_, _>>()?;
+                let line = quote::line(&program.render(scope)?, &args, os);
+                Ok(line.map_err(|why| TemplateError::new(Code::BadValue, program.span(), why))?)
+            }
+            (None, None) => Err(never_started()),
+        }
+    }
+
     pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
-        let Some(command) = &self.command else {
-            return Err(never_started());
-        };
-        let command_line = command.render(cx.scope)?;
+        let command_line = self.command_line(cx.scope, cx.device.os)?;
         let working_directory = self
             .cwd
             .as_ref()
