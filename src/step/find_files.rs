@@ -180,7 +180,7 @@ impl FindFiles {
         });
         let mut row = row_of(found);
         if self.get && !entry.is_reparse_point() && !entry.is_offline() {
-            match get_file::fetch(cx, &found.path, None, None).await {
+            match get_file::fetch(cx, &found.path, None, get_file::Part::default(), None).await {
                 Ok(stored) => {
                     row.size = Some(stored.size_received);
                     row.sha256 = Some(stored.sha256.clone());

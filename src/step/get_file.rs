@@ -3,9 +3,9 @@
 //! `path` is one path or a list. A file that is missing fails the step unless `if_missing: skip`; a file
 //! that another program holds locked is skipped unless `if_locked: fail`. Of a file larger than
 //! `max_size` nothing is kept. Of a list, the other files are fetched also when one makes the step fail.
-//! `save_as` files it under another path than the one it was fetched from.
+//! `save_as` files it under another path than the one it was fetched from. `offset` and `count` fetch a part.
 //!
-//! Not built yet, and refused by `run`: `offset`, `count`, `sample` and `if_locked: reg_save`.
+//! Not built yet, and refused by `run`: `sample` and `if_locked: reg_save`.
 //!
 //! ```yaml
 //! name: Security log
@@ -105,12 +105,23 @@ impl GetFile {
         let if_missing = fields.or("if_missing", OnObstacle::Fail);
         let if_locked = fields.or("if_locked", OnLocked::Skip);
         let mut not_built = Vec::new();
-        let offset = fields.later_or(
-            "offset",
-            Field::Literal(Size::from_bytes(0)),
-            &mut not_built,
-        );
-        let count = fields.later("count", &mut not_built);
+        let offset = fields.or("offset", Field::Literal(Size::from_bytes(0)));
+        let count: Option<Field<Size>> = fields.optional("count");
+        if count
+            .as_ref()
+            .and_then(Field::literal)
+            .is_some_and(|count| count.bytes() == 0)
+        {
+            let span = fields.key_span("count");
+            fields
+                .diagnostics()
+                .error(
+                    Code::BadValue,
+                    span,
+                    "`count` is nothing, which an endpoint takes for all",
+                )
+                .help("remove it, or say how many bytes you want");
+        }
         let sample = fields.later_or("sample", false, &mut not_built);
         if if_locked == OnLocked::RegSave {
             let span = fields.key_span("if_locked");
@@ -165,14 +176,19 @@ impl GetFile {
             .map(|field| field.resolve(cx.scope))
             .transpose()?
             .map(Size::bytes);
+        let count = self.count.as_ref().map(|count| count.resolve(cx.scope));
+        let part = Part {
+            offset: self.offset.resolve(cx.scope)?.bytes(),
+            count: count.transpose()?.map(Size::bytes),
+        };
         let mut files = Vec::new();
         let (mut obstacle, mut failure) = (None, None);
         for template in &self.path {
             let path = template.render(cx.scope)?;
             let save_as = self.save_as.as_ref().map(|name| name.render(cx.scope));
-            match fetch(cx, &path, save_as.transpose()?.as_deref(), limit).await {
+            match fetch(cx, &path, save_as.transpose()?.as_deref(), part, limit).await {
                 Ok(file) => {
-                    cx.rows.push(row_of(&file));
+                    cx.rows.push(row_of(&file, part));
                     files.push(json!({
                         "path": file.original_path, "size": file.size_received,
                         "sha256": file.sha256, "stored_path": file.stored_path,
@@ -217,21 +233,29 @@ impl GetFile {
     }
 }
 
+/// Which bytes of a file are wanted; all of them unless somebody says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    offset: u64,
+    count: Option<u64>,
+}
+
 /// Brings one file into the bag.
 pub(super) async fn fetch(
     cx: &mut StepCx<'_>,
     path: &str,
     save_as: Option<&str>,
+    part: Part,
     limit: Option<u64>,
 ) -> Result<StoredFile, Cause> {
     // One byte more than allowed tells a file that is too large from one that fits exactly,
     // without making the sensor send all of it.
-    let count = limit.map(|bytes| bytes.saturating_add(1));
+    let most = limit.map(|bytes| bytes.saturating_add(1));
     let reply = cx
         .ask(Command::GetFile {
             path: path.to_owned(),
-            offset: 0,
-            count,
+            offset: part.offset,
+            count: part.count.into_iter().chain(most).min(),
         })
         .await?;
     let CommandResult::File(file) = &reply.result else {
@@ -253,13 +277,18 @@ fn is_of_the_file(cause: &Cause) -> bool {
     matches!(cause, Cause::Endpoint { .. } | Cause::TooLarge { .. }) && !cause.is_transient()
 }
 
-fn row_of(file: &StoredFile) -> Row {
-    Row {
+fn row_of(file: &StoredFile, part: Part) -> Row {
+    let mut row = Row {
         path: Some(file.original_path.clone()),
         name: Some(super::base_name(file.original_path.raw()).into()),
         size: Some(file.size_received),
         sha256: Some(file.sha256.clone()),
         data: Some(file.stored_path.clone().into()),
         ..Row::new(RowKind::File)
+    };
+    if part != Part::default() {
+        row.extra.insert("offset".into(), json!(part.offset));
+        row.extra.insert("count".into(), json!(part.count));
     }
+    row
 }
