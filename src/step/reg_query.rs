@@ -1,7 +1,8 @@
 //! Reads the Windows registry: a key's values and sub keys, or one value.
 //!
 //! `depth` says how many levels of sub keys are read too. A key or value that does not exist skips the
-//! step, unless `if_missing: fail`.
+//! step, unless `if_missing: fail`. To the sensor, which runs as SYSTEM, `HKCU` is SYSTEM's own;
+//! `hives: all` reads it of every user whose hive is loaded, which is everybody who is logged on.
 //!
 //! ```yaml
 //! name: Run keys
@@ -17,8 +18,9 @@ use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::{Cause, NOT_FOUND};
 use crate::model::remote::RemoteText;
 use crate::model::row::{Row, RowKind};
-use crate::template::{Bounded, Field, Fields, Template, Word, short_form};
-use crate::text::diagnostic::Diagnostics;
+use crate::template::{Bounded, Choice, Field, Fields, Template, TemplateError, Word, short_form};
+use crate::text::diagnostic::{Code, Diagnostics};
+use crate::text::escape::Escaped;
 use crate::text::yaml::Node;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -66,10 +68,29 @@ pub struct RegQuery {
     /// How many levels of sub keys are read too.
     #[schemars(extend("default" = 0))]
     pub depth: Field<Depth>,
+    /// Whose hives `HKCU` stands for: `own` is the sensor's, `all` those of everybody who is logged on.
+    #[schemars(with = "Word<Hives>", extend("default" = "own"))]
+    pub hives: Hives,
     /// What a key or value that is not there means for the step.
     #[schemars(with = "Word<OnObstacle>", extend("default" = "skip"))]
     pub if_missing: OnObstacle,
 }
+
+/// Whose hives `HKCU` stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hives {
+    Own,
+    All,
+}
+
+impl Choice for Hives {
+    const CHOICES: &'static [(&'static str, Self)] = &[("own", Self::Own), ("all", Self::All)];
+}
+
+/// The two spellings of the hive of the current user.
+const CURRENT_USER: [&str; 2] = ["HKCU", "HKEY_CURRENT_USER"];
+/// How the SIDs of people begin; the others are the system's own accounts.
+const PEOPLE: [&str; 2] = ["S-1-5-21-", "S-1-12-1-"];
 
 impl RegQuery {
     pub(super) fn read(node: &Node, all: &mut Diagnostics) -> Option<Self> {
@@ -77,9 +98,24 @@ impl RegQuery {
         let key = fields.required("key");
         let value = fields.optional("value");
         let depth = fields.or("depth", Field::Literal(FLAT));
+        let hives = fields.or("hives", Hives::Own);
         let if_missing = fields.or("if_missing", OnObstacle::Skip);
+        let key: Option<Template> = key;
+        let text = key.as_ref().and_then(Template::as_literal);
+        if hives == Hives::All && text.is_some_and(|text| below_current_user(text).is_none()) {
+            let span = fields.key_span("hives");
+            fields
+                .diagnostics()
+                .error(
+                    Code::BadValue,
+                    span,
+                    "`hives: all` reads HKCU of every user, and `key` is elsewhere",
+                )
+                .help("begin `key` with HKCU, or remove `hives`");
+        }
         fields.finish();
         Some(Self {
+            hives,
             key: key?,
             value,
             depth,
@@ -93,7 +129,7 @@ impl RegQuery {
             cost: Cost {
                 commands: 1,
                 contents: 0,
-                open_ended: self.depth.literal() != Some(&FLAT),
+                open_ended: self.depth.literal() != Some(&FLAT) || self.hives == Hives::All,
             },
             ..Arguments::default()
                 .with("key", [&self.key])
@@ -103,12 +139,22 @@ impl RegQuery {
 
     pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
         let key = self.key.render(cx.scope)?;
-        let result = if let Some(value) = &self.value {
-            let value = value.render(cx.scope)?;
-            one_value(cx, &key, &value).await
-        } else {
-            let depth = self.depth.resolve(cx.scope)?.get();
-            whole_key(cx, &key, depth).await
+        let depth = self.depth.resolve(cx.scope)?.get();
+        let value = self.value.as_ref().map(|value| value.render(cx.scope));
+        let value = value.transpose()?;
+        let what = (value.as_deref(), depth);
+        let result = match self.hives {
+            Hives::Own => read(cx, &key, what).await.map(Found::into_value),
+            Hives::All => {
+                let Some(below) = below_current_user(&key) else {
+                    let why = format!(
+                        "`hives: all` reads HKCU of every user, and not {}",
+                        Escaped(&key)
+                    );
+                    return Err(TemplateError::new(Code::BadValue, self.key.span(), why).into());
+                };
+                everybodys(cx, below, what).await
+            }
         };
         match result {
             Err(cause)
@@ -121,7 +167,67 @@ impl RegQuery {
     }
 }
 
-async fn one_value(cx: &mut StepCx<'_>, key: &str, value: &str) -> Result<Value, Cause> {
+/// What was read.
+#[derive(Default)]
+struct Found {
+    values: Vec<Value>,
+    names: Vec<String>,
+}
+
+impl Found {
+    fn into_value(self) -> Value {
+        let found = !self.values.is_empty() || !self.names.is_empty();
+        json!({"found": found, "values": self.values, "names": self.names})
+    }
+}
+
+/// One value, or a key to a depth.
+type What<'a> = (Option<&'a str>, u32);
+
+async fn read(cx: &mut StepCx<'_>, key: &str, (value, depth): What<'_>) -> Result<Found, Cause> {
+    match value {
+        Some(value) => one_value(cx, key, value).await,
+        None => whole_key(cx, key, depth).await,
+    }
+}
+
+/// The same below the hive of each person; where nobody has it, it is missing.
+async fn everybodys(cx: &mut StepCx<'_>, below: &str, what: What<'_>) -> Result<Value, Cause> {
+    let reply = cx.ask(Command::RegEnumKey { path: "HKU".into() }).await?;
+    let CommandResult::Key { sub_keys, .. } = &reply.result else {
+        return Err(unexpected(&reply));
+    };
+    let is_person = |name: &&RemoteText| {
+        let name = name.raw();
+        PEOPLE.iter().any(|start| name.starts_with(start)) && !name.ends_with("_Classes")
+    };
+    let mut all = Found::default();
+    let mut missing = None;
+    for user in sub_keys.iter().filter(is_person) {
+        match read(cx, &format!("HKU\\{}\\{below}", user.raw()), what).await {
+            Ok(found) => {
+                all.values.extend(found.values);
+                all.names.extend(found.names);
+            }
+            Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => missing = Some(cause),
+            Err(cause) => return Err(cause),
+        }
+    }
+    match missing {
+        Some(cause) if all.values.is_empty() && all.names.is_empty() => Err(cause),
+        _ => Ok(all.into_value()),
+    }
+}
+
+fn below_current_user(key: &str) -> Option<&str> {
+    let (hive, below) = key.split_once('\\')?;
+    let is_it = CURRENT_USER
+        .iter()
+        .any(|own| own.eq_ignore_ascii_case(hive));
+    is_it.then_some(below)
+}
+
+async fn one_value(cx: &mut StepCx<'_>, key: &str, value: &str) -> Result<Found, Cause> {
     let reply = cx
         .ask(Command::RegQueryValue {
             path: format!("{key}\\{value}"),
@@ -131,10 +237,13 @@ async fn one_value(cx: &mut StepCx<'_>, key: &str, value: &str) -> Result<Value,
         return Err(unexpected(&reply));
     };
     cx.rows.push(row_of(key, value));
-    Ok(json!({"values": [value_of(key, value)], "names": [], "found": true}))
+    Ok(Found {
+        values: vec![value_of(key, value)],
+        names: Vec::new(),
+    })
 }
 
-async fn whole_key(cx: &mut StepCx<'_>, root: &str, depth: u32) -> Result<Value, Cause> {
+async fn whole_key(cx: &mut StepCx<'_>, root: &str, depth: u32) -> Result<Found, Cause> {
     let mut values = Vec::new();
     let mut names = Vec::new();
     let mut pending = VecDeque::from([(root.to_owned(), 0)]);
@@ -175,7 +284,7 @@ async fn whole_key(cx: &mut StepCx<'_>, root: &str, depth: u32) -> Result<Value,
             });
         }
     }
-    Ok(json!({"found": !values.is_empty() || !names.is_empty(), "values": values, "names": names}))
+    Ok(Found { values, names })
 }
 
 fn value_of(key: &str, value: &RegistryValue) -> Value {
