@@ -333,9 +333,16 @@ fn step_id(fields: &mut Fields<'_, '_>) -> Option<StepId> {
     Some(StepId(id))
 }
 
+/// What expressions have names for already.
+const NAMES: [&str; 5] = ["inputs", "vars", "device", "run", "item"];
+/// What means something else in expressions; three of them also with a capital.
+const WORDS: [&str; 10] = [
+    "and", "else", "false", "if", "in", "is", "none", "not", "or", "true",
+];
+
 fn register(fields: &mut Fields<'_, '_>) -> Option<String> {
     let name: String = fields.optional("register")?;
-    let taken = ["inputs", "vars", "device", "run", "item"].contains(&name.as_str());
+    let taken = NAMES.contains(&name.as_str()) || WORDS.contains(&name.to_lowercase().as_str());
     if !is_identifier(&name) || taken {
         let span = fields
             .take("register")
