@@ -67,6 +67,9 @@ pub(in crate::sim) enum Encoding {
     /// Little-endian, with a byte order mark.
     #[serde(rename = "utf-16")]
     Utf16,
+    /// The same without the mark.
+    #[serde(rename = "utf-16le")]
+    Utf16Le,
     #[serde(rename = "cp437")]
     Cp437,
     #[serde(rename = "cp850")]
@@ -354,6 +357,7 @@ fn encode(text: &str, encoding: Encoding, os: Os) -> Vec<u8> {
     match encoding {
         Encoding::Utf8 => text.into_bytes(),
         Encoding::Utf16 => utf16(&text),
+        Encoding::Utf16Le => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
         Encoding::Cp437 | Encoding::Cp850 => text.chars().map(|c| oem(c, encoding)).collect(),
     }
 }

@@ -23,6 +23,7 @@ impl Choice for Encoding {
     const CHOICES: &'static [(&'static str, Self)] = &[
         ("utf-8", Self::Utf8),
         ("utf-16", Self::Utf16),
+        ("utf-16le", Self::Utf16Le),
         ("cp437", Self::Cp437),
         ("cp850", Self::Cp850),
     ];
