@@ -176,6 +176,9 @@ pub enum Cause {
     TooLarge {
         limit: u64,
     },
+    TooMuchOutput {
+        limit: u64,
+    },
     TooMany {
         limit: u64,
     },
@@ -264,6 +267,7 @@ impl Cause {
             Self::Endpoint { .. }
             | Self::SizeMismatch { .. }
             | Self::TooLarge { .. }
+            | Self::TooMuchOutput { .. }
             | Self::TooMany { .. }
             | Self::ExitCode { .. }
             | Self::UntilFalse { .. }
@@ -411,6 +415,9 @@ impl Cause {
                 received,
             } => format!("announced {announced} bytes, received {received}"),
             Self::TooLarge { limit } => format!("larger than max_size ({limit} bytes)"),
+            Self::TooMuchOutput { limit } => {
+                format!("more output than is taken as text ({limit} bytes); use `output: file`")
+            }
             Self::TooMany { limit } => format!("more than {limit} entries"),
             Self::ExitCode {
                 code: Some(code),

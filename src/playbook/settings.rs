@@ -158,7 +158,7 @@ pub struct Defaults {
     /// What a failed step means for the device.
     #[schemars(with = "Word<OnError>", extend("default" = "fail"))]
     pub on_error: OnError,
-    /// `get_file` keeps nothing of a larger file.
+    /// `get_file` keeps nothing of a larger file, and `exec` nothing of a larger `output: file`.
     pub max_size: Option<Field<Size>>,
 }
 

@@ -265,8 +265,12 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
         proof::read(proof, &inner, all, &mut Out::default());
         return;
     };
-    if let StepKind::GetFile(step) = &mut kind {
-        step.max_size = step.max_size.take().or_else(|| defaults.max_size.clone());
+    match &mut kind {
+        StepKind::GetFile(step) => {
+            step.max_size = step.max_size.take().or_else(|| defaults.max_size.clone());
+        }
+        StepKind::Exec(step) => step.max_size.clone_from(&defaults.max_size),
+        _ => {}
     }
     repeats(&kind, &retry, all);
     let label = name.unwrap_or_else(|| kind.label().to_owned());

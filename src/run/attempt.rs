@@ -300,6 +300,7 @@ async fn attempts(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
                 // Waiting for another session is not the endpoint's time.
                 link.now.deadline = link.deadline(timeout);
                 let mut cx = StepCx {
+                    step: &step.id,
                     device,
                     scope,
                     hands: &mut *link,

@@ -280,6 +280,10 @@ impl Link {
         let (patience, deadline) = (self.patience(), self.now.deadline);
         let session = &mut self.hold.current()?.session;
         let announced = bounded(patience.clone(), deadline, session.announced(file)).await?;
+        let most = limit as u64;
+        if announced.is_some_and(|announced| announced > most) {
+            return Err(Cause::TooLarge { limit: most });
+        }
         let mut buffer = Buffer {
             bytes: Vec::new(),
             limit,

@@ -6,7 +6,7 @@ use crate::live::Answer;
 use crate::model::command::{Command, Reply};
 use crate::model::device::Device;
 use crate::model::effect::Effect;
-use crate::model::id::FileId;
+use crate::model::id::{FileId, StepId};
 use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
 use crate::model::row::{Finding, Row, StoredFile};
@@ -54,6 +54,7 @@ pub struct Fetched<'a> {
 
 /// One attempt at one step on one device.
 pub struct StepCx<'a> {
+    pub step: &'a StepId,
     pub device: &'a Device,
     pub scope: &'a Scope,
     pub hands: &'a mut dyn Hands,

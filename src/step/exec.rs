@@ -2,12 +2,14 @@
 //!
 //! `command` goes to the endpoint as it is; no shell stands between. In its place, `program` and `args`
 //! make a command line in which each argument arrives as it is, whatever is in it; on Windows a batch
-//! file is refused what its shell would act on. Standard output and error arrive merged, through a file on the endpoint that is removed afterwards. `effect` says what running
-//! it means: `read` changes nothing and may be repeated, `converge` leads to the same end state,
-//! `once` (the default) must never run twice. `encoding` names a code page; `auto` knows UTF-8 and
-//! UTF-16 and takes everything else for the OEM page 437.
+//! file is refused what its shell would act on. Standard output and error arrive merged, through a file on
+//! the endpoint that is removed afterwards. `effect` says what running it means: `read` changes nothing and
+//! may be repeated, `converge` leads to the same end state, `once` (the default) must never run twice.
 //!
-//! Not built yet, and refused by `run`: `output: file`.
+//! `output: text` takes up to 16 MiB and gives them as `stdout`. `encoding` names a code page; `auto` knows
+//! UTF-8 and UTF-16 and takes everything else for the OEM page 437. `output: file` keeps the output in the
+//! bag as it is, up to `defaults.max_size`, filed as `rel/STEP.out` apart from the endpoint's own files;
+//! secrets in it stay there.
 //!
 //! ```yaml
 //! name: Connections
@@ -19,17 +21,20 @@ mod quote;
 
 use super::cx::{StepCx, Stop};
 use super::guard::one_of;
-use super::{Arguments, Built, Ceiling, ResultField, Shape, Spec, never_started, unexpected};
+use super::{
+    Arguments, Built, Ceiling, ResultField, Shape, Spec, get_file, never_started, unexpected,
+};
 use crate::model::command::{Command, CommandResult};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::{Cause, NOT_FOUND};
-use crate::model::row::{Row, RowKind};
+use crate::model::row::{Row, RowKind, StoredFile};
 use crate::template::{
     Choice, Field, Fields, FromText, Scope, Template, TemplateError, Word, short_form,
 };
-use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::encoding::Encoding;
+use crate::text::size::Size;
 use crate::text::yaml::Node;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -46,7 +51,12 @@ pub(super) const SPEC: Spec = Spec {
         ResultField::new(
             "stdout",
             Shape::Text,
-            "standard output and error, merged and decoded",
+            "standard output and error, merged and decoded; empty unless `output: text`",
+        ),
+        ResultField::new(
+            "files",
+            Shape::List,
+            "with `output: file`, the output, with `path`, `size`, `sha256`, `stored_path`",
         ),
         ResultField::new(
             "code",
@@ -100,9 +110,9 @@ pub struct Exec {
     /// end state however often it runs, `once` must never run twice.
     #[schemars(with = "Word<Effect>", extend("default" = "once"))]
     pub effect: Effect,
-    /// What the author asks for that is not built.
+    /// Nothing is kept of a larger output, where it is kept as a file: `defaults.max_size`.
     #[schemars(skip)]
-    pub(super) not_built: Vec<Diagnostic>,
+    pub max_size: Option<Field<Size>>,
 }
 
 /// Whether the command's end is awaited.
@@ -159,7 +169,6 @@ impl FromText for Page {
 impl Exec {
     pub(super) fn read(node: &Node, all: &mut Diagnostics) -> Self {
         let mut fields = Fields::with_short_form(node, SPEC.key, "command", all);
-        let mut not_built = Vec::new();
         let command = fields.optional("command");
         let program = fields.optional("program");
         let args: Vec<Template> = fields.or("args", Vec::new());
@@ -197,10 +206,6 @@ impl Exec {
             ["command", "program"],
             "give it a command line, for example exec: 'ipconfig.exe /all'",
         );
-        if output == Output::File {
-            let span = fields.key_span("output");
-            not_built.push(Diagnostic::not_built(span, "output: file"));
-        }
         if !args.is_empty() && command.is_some() {
             let span = fields.key_span("args");
             fields
@@ -223,7 +228,7 @@ impl Exec {
             encoding,
             expect_code,
             effect,
-            not_built,
+            max_size: None,
         }
     }
 
@@ -233,19 +238,27 @@ impl Exec {
         } else {
             (3, 1)
         };
+        let limit = self.limit();
         Arguments {
-            others: self
-                .expect_code
-                .iter()
-                .flat_map(Field::references)
+            others: (self.expect_code.iter().flat_map(Field::references))
+                .chain(limit.into_iter().flat_map(Field::references))
                 .collect(),
-            ceiling: Ceiling::Bytes(MAX_OUTPUT as u64),
+            ceiling: match (self.output, limit) {
+                (Output::File, Some(most)) => Ceiling::Given(most),
+                (Output::File, None) => Ceiling::Open,
+                (Output::Text | Output::None, _) => Ceiling::Bytes(MAX_OUTPUT as u64),
+            },
             ..Arguments::costing(commands, contents)
                 .with("command", &self.command)
                 .with("program", &self.program)
                 .with("args", &self.args)
                 .with("cwd", &self.cwd)
         }
+    }
+
+    /// The playbook's limit for files counts where the output becomes one.
+    fn limit(&self) -> Option<&Field<Size>> {
+        (self.max_size.as_ref()).filter(|_| self.output == Output::File)
     }
 
     fn command_line(&self, scope: &Scope, os: Os) -> Result<String, Stop> {
@@ -273,7 +286,12 @@ impl Exec {
             .as_ref()
             .map(|code| code.resolve(cx.scope))
             .transpose()?;
-        let output_file = (self.output == Output::Text).then(|| output_path(cx));
+        let limit = self
+            .limit()
+            .map(|limit| limit.resolve(cx.scope))
+            .transpose()?
+            .map(Size::bytes);
+        let output_file = (self.output != Output::None).then(|| output_path(cx));
         let command = Command::CreateProcess {
             command_line: command_line.clone(),
             wait: self.wait == Wait::ForEnd,
@@ -283,33 +301,71 @@ impl Exec {
         let started = cx.hands.command(command, self.effect).await;
         // A refusal by the endpoint means that nothing ran; after any other trouble the file may be there.
         let output = match (&started, &output_file) {
-            (Ok(_), Some(path)) => Some(read_output(cx, path, self.encoding).await),
+            (Ok(_), Some(path)) => self.bring(cx, path, limit).await,
             (Err(cause), Some(path)) if !matches!(cause, Cause::Endpoint { .. }) => {
                 remove(cx, path).await?;
-                None
+                Ok(Brought::Nothing)
             }
-            _ => None,
+            _ => Ok(Brought::Nothing),
         };
         let reply = started?;
         let CommandResult::Started { pid, return_code } = reply.result else {
             return Err(unexpected(&reply).into());
         };
-        let stdout = output.transpose()?.unwrap_or_default();
         let code = return_code.filter(|_| self.wait == Wait::ForEnd);
-        cx.rows.push(row_of(command_line, &stdout, pid, code));
+        cx.rows.push(row_of(command_line, &output, pid, code));
+        let (stdout, files) = match output? {
+            Brought::Nothing => (String::new(), Vec::new()),
+            Brought::Text(text) => (text, Vec::new()),
+            Brought::File(file) => (String::new(), vec![get_file::brief(&file)]),
+        };
         if let Some(expected) = expected
             && code != Some(expected)
         {
             return Err(Cause::ExitCode { code, expected }.into());
         }
-        Ok(json!({"stdout": stdout, "code": code, "pid": pid}))
+        Ok(json!({"stdout": stdout, "files": files, "code": code, "pid": pid}))
+    }
+
+    /// Fetches the output and takes it away from the endpoint, whatever came of fetching it.
+    async fn bring(
+        &self,
+        cx: &mut StepCx<'_>,
+        path: &str,
+        limit: Option<u64>,
+    ) -> Result<Brought, Cause> {
+        let brought = match self.output {
+            Output::Text => (fetch(cx, path).await)
+                .map(|bytes| Brought::Text(self.encoding.decode(&bytes)))
+                .map_err(|cause| match cause {
+                    Cause::TooLarge { .. } => Cause::TooMuchOutput {
+                        limit: MAX_OUTPUT as u64,
+                    },
+                    other => other,
+                }),
+            Output::File => {
+                (store(cx, path, limit).await).map(|file| Brought::File(Box::new(file)))
+            }
+            Output::None => Ok(Brought::Nothing),
+        };
+        remove(cx, path).await?;
+        brought
     }
 }
 
-async fn read_output(cx: &mut StepCx<'_>, path: &str, encoding: Encoding) -> Result<String, Cause> {
-    let bytes = fetch(cx, path).await;
-    remove(cx, path).await?;
-    Ok(encoding.decode(&bytes?))
+/// What came of an output.
+enum Brought {
+    Nothing,
+    Text(String),
+    File(Box<StoredFile>),
+}
+
+/// Files the output under the step's name. A path that is relative is none of the endpoint's own, among
+/// which a file of ours would pass for evidence.
+async fn store(cx: &mut StepCx<'_>, path: &str, limit: Option<u64>) -> Result<StoredFile, Cause> {
+    let save_as = format!("{}.out", cx.step);
+    let whole = get_file::Part::default();
+    get_file::fetch(cx, path, Some(&save_as), whole, limit).await
 }
 
 async fn fetch(cx: &mut StepCx<'_>, path: &str) -> Result<Vec<u8>, Cause> {
@@ -354,12 +410,30 @@ fn output_path(cx: &StepCx<'_>) -> String {
     }
 }
 
-fn row_of(command_line: String, stdout: &str, pid: Option<u64>, code: Option<i64>) -> Row {
+fn row_of(
+    command_line: String,
+    output: &Result<Brought, Cause>,
+    pid: Option<u64>,
+    code: Option<i64>,
+) -> Row {
     let mut row = Row::new(RowKind::Exec);
     row.name = Some(command_line.into());
-    row.size = Some(stdout.len() as u64);
-    row.data = Some(stdout[..stdout.floor_char_boundary(MAX_DATA)].into());
     row.extra.insert("code".into(), json!(code));
     row.extra.insert("pid".into(), json!(pid));
+    match output {
+        Ok(Brought::Nothing) => {}
+        Ok(Brought::Text(text)) => {
+            row.size = Some(text.len() as u64);
+            row.data = Some(text[..text.floor_char_boundary(MAX_DATA)].into());
+        }
+        Ok(Brought::File(file)) => {
+            row.size = Some(file.size_received);
+            row.sha256 = Some(file.sha256.clone());
+            let stored_path = json!(file.stored_path);
+            row.extra.insert("stored_path".into(), stored_path);
+        }
+        // The command ran all the same.
+        Err(cause) => row.cause = Some(cause.clone()),
+    }
     row
 }

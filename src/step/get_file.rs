@@ -189,10 +189,7 @@ impl GetFile {
             match fetch(cx, &path, save_as.transpose()?.as_deref(), part, limit).await {
                 Ok(file) => {
                     cx.rows.push(row_of(&file, part));
-                    files.push(json!({
-                        "path": file.original_path, "size": file.size_received,
-                        "sha256": file.sha256, "stored_path": file.stored_path,
-                    }));
+                    files.push(brief(&file));
                 }
                 Err(cause) => {
                     let excuse = self.excuse(&cause, &path);
@@ -270,6 +267,14 @@ pub(super) async fn fetch(
             limit,
         })
         .await
+}
+
+/// A file of the bag, as results have it.
+pub(super) fn brief(file: &StoredFile) -> Value {
+    json!({
+        "path": file.original_path, "size": file.size_received,
+        "sha256": file.sha256, "stored_path": file.stored_path,
+    })
 }
 
 /// Whether another file may well be fetched, and the same one will not be.

@@ -357,11 +357,10 @@ impl StepKind {
         if self.spec().built == Built::NotYet {
             return vec![Diagnostic::not_built(action, self.spec().key)];
         }
-        match self {
-            Self::GetFile(step) => step.not_built.clone(),
-            Self::Exec(step) => step.not_built.clone(),
-            _ => Vec::new(),
+        if let Self::GetFile(step) = self {
+            return step.not_built.clone();
         }
+        Vec::new()
     }
 
     /// What repeating it would do.

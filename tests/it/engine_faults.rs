@@ -19,6 +19,12 @@ const ONCE: &str = "  - id: once
     retry: {attempts: 3, delay: 1s}
 ";
 
+/// The same, with the output kept as a file.
+const ONCE_INTO_FILE: &str = "  - id: once
+    exec: {command: hostname.exe, output: file}
+    retry: {attempts: 3, delay: 1s}
+";
+
 /// Reads only, in every way in which a step can read.
 const READS: &str = "  - list_processes: {}
   - get_file: 'C:\\Windows\\System32\\drivers\\etc\\hosts'
@@ -107,44 +113,50 @@ async fn what_must_not_run_twice_never_does() {
 
 #[tokio::test(start_paused = true)]
 async fn what_follows_a_finished_command_does_not_repeat_it() {
-    for (op, command) in [
-        (Op::Issue, "get file"),
-        (Op::Finish, "get file"),
-        (Op::Content, ""),
-    ] {
-        let ended = one(ONCE, move |call| {
-            (call.op == op && call.command == command).then(|| Fault::Before(broken()))
-        })
-        .await;
-        ended.sound();
-        assert_eq!(
-            (ended.end().0.as_str(), ended.ran().len()),
-            ("failed", 1),
-            "{op:?}"
-        );
+    for steps in [ONCE, ONCE_INTO_FILE] {
+        for (op, command) in [
+            (Op::Issue, "get file"),
+            (Op::Finish, "get file"),
+            (Op::Content, ""),
+        ] {
+            let ended = one(steps, move |call| {
+                (call.op == op && call.command == command).then(|| Fault::Before(broken()))
+            })
+            .await;
+            ended.sound();
+            assert_eq!(
+                (ended.end().0.as_str(), ended.ran().len()),
+                ("failed", 1),
+                "{op:?}"
+            );
+            let record = ended.state.device(ended.ids[0]).expect("it was planned");
+            assert_eq!(record.left_behind, [""; 0], "{op:?}");
+        }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_could_not_be_removed_is_told() {
-    for (op, fault) in [
-        (Op::Issue, Fault::Before(broken())),
-        (
-            Op::Finish,
-            Fault::Before(Cause::Endpoint { code: 0x8007_0005 }),
-        ),
-        (Op::Finish, Fault::Hang),
-        (Op::Issue, Fault::Lose),
-    ] {
-        let ended = one(ONCE, move |call| {
-            (call.op == op && call.command == "delete file").then(|| fault.clone())
-        })
-        .await;
-        ended.sound();
-        assert_eq!(ended.end().0, "ok", "the step has its result");
-        let record = ended.state.device(ended.ids[0]).expect("it was planned");
-        assert_eq!(record.left_behind.len(), 1);
-        assert!(record.left_behind[0].starts_with("C:\\Windows\\Temp\\sortie-"));
+    for steps in [ONCE, ONCE_INTO_FILE] {
+        for (op, fault) in [
+            (Op::Issue, Fault::Before(broken())),
+            (
+                Op::Finish,
+                Fault::Before(Cause::Endpoint { code: 0x8007_0005 }),
+            ),
+            (Op::Finish, Fault::Hang),
+            (Op::Issue, Fault::Lose),
+        ] {
+            let ended = one(steps, move |call| {
+                (call.op == op && call.command == "delete file").then(|| fault.clone())
+            })
+            .await;
+            ended.sound();
+            assert_eq!(ended.end().0, "ok", "the step has its result");
+            let record = ended.state.device(ended.ids[0]).expect("it was planned");
+            assert_eq!(record.left_behind.len(), 1);
+            assert!(record.left_behind[0].starts_with("C:\\Windows\\Temp\\sortie-"));
+        }
     }
 }
 
