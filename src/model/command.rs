@@ -36,6 +36,12 @@ pub enum Command {
         /// Standard output and error, merged, on the endpoint.
         output_file: Option<String>,
     },
+    #[serde(rename = "memdump")]
+    MemDump {
+        path: String,
+        /// The sensor writes the dump to the path with `.zip` after it.
+        compress: bool,
+    },
 }
 
 impl Command {
@@ -49,6 +55,7 @@ impl Command {
             Self::RegQueryValue { .. } => "reg query value",
             Self::ProcessList => "process list",
             Self::CreateProcess { .. } => "create process",
+            Self::MemDump { .. } => "memdump",
         }
     }
 
@@ -60,7 +67,7 @@ impl Command {
             | Self::RegEnumKey { .. }
             | Self::RegQueryValue { .. }
             | Self::ProcessList => true,
-            Self::DeleteFile { .. } | Self::CreateProcess { .. } => false,
+            Self::DeleteFile { .. } | Self::CreateProcess { .. } | Self::MemDump { .. } => false,
         }
     }
 }

@@ -371,6 +371,7 @@ fn order(command: &Command) -> Order {
             working_directory,
             output_file,
         },
+        Command::MemDump { path, compress } => Order::MemDump { path, compress },
     }
 }
 

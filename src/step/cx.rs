@@ -7,11 +7,14 @@ use crate::model::command::{Command, Reply};
 use crate::model::device::Device;
 use crate::model::effect::Effect;
 use crate::model::id::{FileId, StepId};
-use crate::model::outcome::Cause;
+use crate::model::outcome::{Cause, NOT_FOUND};
 use crate::model::remote::RemoteText;
 use crate::model::row::{Finding, Row, StoredFile};
 use crate::template::{Choice, Scope, TemplateError};
 use std::time::Duration;
+
+/// Time for taking a file of ours away, also when the step's own time is over.
+const CLEAN_UP: Duration = Duration::from_secs(30);
 
 /// What the engine does for a step. Every call ends by the attempt's deadline.
 pub trait Hands: Send {
@@ -67,6 +70,28 @@ impl StepCx<'_> {
     pub async fn ask(&mut self, command: Command) -> Result<Reply, Cause> {
         self.hands.command(command, Effect::Read).await
     }
+
+    /// Takes a file of ours away; where that fails, records that it stays.
+    pub async fn remove(&mut self, path: &str) -> Result<Removal, Cause> {
+        self.hands.extend(CLEAN_UP);
+        let path = path.to_owned();
+        let delete = Command::DeleteFile { path: path.clone() };
+        match self.hands.command(delete, Effect::Converge).await {
+            Ok(_) => Ok(Removal::Gone),
+            Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => Ok(Removal::Gone),
+            Err(_) => {
+                self.hands.left_behind(path).await?;
+                Ok(Removal::LeftBehind)
+            }
+        }
+    }
+}
+
+/// What became of a file of ours on the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    Gone,
+    LeftBehind,
 }
 
 /// Why a step did not come to its result.

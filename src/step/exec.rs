@@ -27,7 +27,7 @@ use super::{
 use crate::model::command::{Command, CommandResult};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
-use crate::model::outcome::{Cause, NOT_FOUND};
+use crate::model::outcome::Cause;
 use crate::model::row::{Row, RowKind, StoredFile};
 use crate::template::{
     Choice, Field, Fields, FromText, Scope, Template, TemplateError, Word, short_form,
@@ -38,7 +38,6 @@ use crate::text::size::Size;
 use crate::text::yaml::Node;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 pub(super) const SPEC: Spec = Spec {
     key: "exec",
@@ -74,8 +73,6 @@ pub(super) const SPEC: Spec = Spec {
 const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 /// What a result's `data` column holds of an output; the whole of it is in the step's own file.
 const MAX_DATA: usize = 64 * 1024;
-/// Time for taking the output file away, also when the step's own time is over.
-const CLEAN_UP: Duration = Duration::from_secs(30);
 
 /// What to run, and what becomes of its output.
 #[derive(Debug, Clone, JsonSchema)]
@@ -303,7 +300,7 @@ impl Exec {
         let output = match (&started, &output_file) {
             (Ok(_), Some(path)) => self.bring(cx, path, limit).await,
             (Err(cause), Some(path)) if !matches!(cause, Cause::Endpoint { .. }) => {
-                remove(cx, path).await?;
+                cx.remove(path).await?;
                 Ok(Brought::Nothing)
             }
             _ => Ok(Brought::Nothing),
@@ -317,7 +314,7 @@ impl Exec {
         let (stdout, files) = match output? {
             Brought::Nothing => (String::new(), Vec::new()),
             Brought::Text(text) => (text, Vec::new()),
-            Brought::File(file) => (String::new(), vec![get_file::brief(&file)]),
+            Brought::File(file) => (String::new(), vec![get_file::listed(&file)]),
         };
         if let Some(expected) = expected
             && code != Some(expected)
@@ -348,7 +345,7 @@ impl Exec {
             }
             Output::None => Ok(Brought::Nothing),
         };
-        remove(cx, path).await?;
+        cx.remove(path).await?;
         brought
     }
 }
@@ -380,25 +377,6 @@ async fn fetch(cx: &mut StepCx<'_>, path: &str) -> Result<Vec<u8>, Cause> {
         return Err(unexpected(&reply));
     };
     cx.hands.read(file, MAX_OUTPUT).await
-}
-
-/// Takes the output file away; where that fails, says that it stays.
-async fn remove(cx: &mut StepCx<'_>, path: &str) -> Result<(), Cause> {
-    cx.hands.extend(CLEAN_UP);
-    match cx
-        .hands
-        .command(
-            Command::DeleteFile {
-                path: path.to_owned(),
-            },
-            Effect::Converge,
-        )
-        .await
-    {
-        Ok(_) => Ok(()),
-        Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => Ok(()),
-        Err(_) => cx.hands.left_behind(path.to_owned()).await,
-    }
 }
 
 fn output_path(cx: &StepCx<'_>) -> String {

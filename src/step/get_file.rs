@@ -189,7 +189,7 @@ impl GetFile {
             match fetch(cx, &path, save_as.transpose()?.as_deref(), part, limit).await {
                 Ok(file) => {
                     cx.rows.push(row_of(&file, part));
-                    files.push(brief(&file));
+                    files.push(listed(&file));
                 }
                 Err(cause) => {
                     let excuse = self.excuse(&cause, &path);
@@ -269,17 +269,17 @@ pub(super) async fn fetch(
         .await
 }
 
-/// A file of the bag, as results have it.
-pub(super) fn brief(file: &StoredFile) -> Value {
+/// Whether another file may well be fetched, and the same one will not be.
+fn is_of_the_file(cause: &Cause) -> bool {
+    matches!(cause, Cause::Endpoint { .. } | Cause::TooLarge { .. }) && !cause.is_transient()
+}
+
+/// A file as results list it.
+pub(super) fn listed(file: &StoredFile) -> Value {
     json!({
         "path": file.original_path, "size": file.size_received,
         "sha256": file.sha256, "stored_path": file.stored_path,
     })
-}
-
-/// Whether another file may well be fetched, and the same one will not be.
-fn is_of_the_file(cause: &Cause) -> bool {
-    matches!(cause, Cause::Endpoint { .. } | Cause::TooLarge { .. }) && !cause.is_transient()
 }
 
 fn row_of(file: &StoredFile, part: Part) -> Row {

@@ -1,19 +1,29 @@
 //! Dumps the endpoint's memory into a file there, and fetches it where `download: true`.
 //!
-//! Dumps are as large as the memory. One that is not fetched stays, and reports list it as left behind.
+//! A dump is as large as the memory, and takes long: `timeout` is for the dump and for fetching it. With
+//! `compress` the sensor writes an archive and puts `.zip` after its name; the bag files it under `path` all
+//! the same. One that is fetched is deleted from the endpoint afterwards, also if fetching it failed.
+//! One that is not fetched stays, and reports list it as left behind.
 //!
 //! ```yaml
 //! name: Memory
 //! memdump: {path: 'C:\Windows\Temp\memory.dmp', download: true}
+//! timeout: 2h
 //! ```
 
-use super::{Arguments, Built, ResultField, Shape, Spec};
+use super::cx::{Removal, StepCx, Stop};
+use super::get_file::{self, Part};
+use super::{Arguments, Built, ResultField, Shape, Spec, base_name, unexpected};
+use crate::model::command::{Command, CommandResult};
 use crate::model::device::Os;
-use crate::model::effect::{Effect, Permission};
+use crate::model::effect::{Effect, Permission, Reached};
+use crate::model::outcome::Cause;
+use crate::model::row::{Row, RowKind, StoredFile};
 use crate::template::{Fields, Template, short_form};
 use crate::text::diagnostic::Diagnostics;
 use crate::text::yaml::Node;
 use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
 
 pub(super) const SPEC: Spec = Spec {
     key: "memdump",
@@ -31,9 +41,19 @@ pub(super) const SPEC: Spec = Spec {
         ResultField::new("found", Shape::Flag, "whether it was fetched"),
     ],
     source: include_str!("memdump.rs"),
-    built: Built::NotYet,
+    built: Built::Yes,
     schema: SchemaGenerator::subschema_for::<Memdump>,
 };
+
+/// Refusals because of something that was there before: access denied, a sharing or lock violation, and a
+/// file that exists. It is not ours to delete.
+const NOT_OURS: [u32; 5] = [
+    0x8007_0005,
+    0x8007_0020,
+    0x8007_0021,
+    0x8007_0050,
+    0x8007_00b7,
+];
 
 /// Where the dump goes.
 #[derive(Debug, Clone, JsonSchema)]
@@ -66,5 +86,74 @@ impl Memdump {
     pub(super) fn arguments(&self) -> Arguments<'_> {
         let (commands, contents) = if self.download { (3, 1) } else { (1, 0) };
         Arguments::costing(commands, contents).with("path", [&self.path])
+    }
+
+    pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
+        let path = self.path.render(cx.scope)?;
+        let written = if self.compress {
+            format!("{path}.zip")
+        } else {
+            path.clone()
+        };
+        let (fetched, removal) = match self.dump(cx, &path).await {
+            Ok(()) if self.download => {
+                let fetched = get_file::fetch(cx, &written, None, Part::default(), None);
+                let fetched = fetched.await.map(Some);
+                (fetched, cx.remove(&written).await?)
+            }
+            Ok(()) => {
+                cx.hands.left_behind(written.clone()).await?;
+                (Ok(None), Removal::LeftBehind)
+            }
+            Err(cause) if may_have_written(&cause) => (Err(cause), cx.remove(&written).await?),
+            Err(cause) => (Err(cause), Removal::Gone),
+        };
+        cx.rows.push(self.row(&written, &fetched, removal));
+        let files: Vec<Value> = fetched?.iter().map(get_file::listed).collect();
+        Ok(json!({"found": !files.is_empty(), "files": files}))
+    }
+
+    async fn dump(&self, cx: &mut StepCx<'_>, path: &str) -> Result<(), Cause> {
+        let command = Command::MemDump {
+            path: path.to_owned(),
+            compress: self.compress,
+        };
+        let reply = cx.hands.command(command, SPEC.effect).await?;
+        match reply.result {
+            CommandResult::Done => Ok(()),
+            _ => Err(unexpected(&reply)),
+        }
+    }
+
+    fn row(
+        &self,
+        written: &str,
+        fetched: &Result<Option<StoredFile>, Cause>,
+        removal: Removal,
+    ) -> Row {
+        let file = fetched.as_ref().ok().and_then(Option::as_ref);
+        let mut row = Row {
+            path: Some(written.into()),
+            name: Some(base_name(written).into()),
+            size: file.map(|file| file.size_received),
+            sha256: file.map(|file| file.sha256.clone()),
+            data: file.map(|file| file.stored_path.clone().into()),
+            cause: fetched.as_ref().err().cloned(),
+            ..Row::new(RowKind::File)
+        };
+        row.extra.insert("compress".into(), json!(self.compress));
+        let left_behind = removal == Removal::LeftBehind;
+        row.extra.insert("left_behind".into(), json!(left_behind));
+        row
+    }
+}
+
+/// Whether a dump that failed may have left a file. One that was never begun has not: what lies there then
+/// is somebody else's.
+fn may_have_written(cause: &Cause) -> bool {
+    match cause {
+        Cause::Endpoint { .. } => !cause.is_endpoint_code(&NOT_OURS),
+        Cause::Interrupted => true,
+        other => other.reached() != Reached::No,
     }
 }

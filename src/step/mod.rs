@@ -329,6 +329,7 @@ impl StepKind {
             Self::Set(step) => step.run(cx),
             Self::Wait(step) => step.run(cx).await,
             Self::FindFiles(step) => step.run(cx).await,
+            Self::Memdump(step) => step.run(cx).await,
             Self::PutFile(_)
             | Self::CreateDirectory(_)
             | Self::DeleteFile(_)
@@ -341,7 +342,6 @@ impl StepKind {
             | Self::Gather(_)
             | Self::RunTool(_)
             | Self::KillProcess(_)
-            | Self::Memdump(_)
             | Self::Isolate(_)
             | Self::Release(_)
             | Self::SetPolicy(_)

@@ -6,6 +6,7 @@ mod canary;
 mod engine;
 mod engine_faults;
 mod engine_flow;
+mod engine_memdump;
 mod engine_use;
 mod engine_vars;
 mod engine_verify;

@@ -168,6 +168,10 @@ fn arguments(command: &Command) -> Map<String, Value> {
                 }
             }
         }
+        Command::MemDump { path, compress } => {
+            members.insert("path".into(), path.as_str().into());
+            members.insert("compress".into(), (*compress).into());
+        }
     }
     members
 }
