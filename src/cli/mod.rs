@@ -2,12 +2,14 @@
 //!
 //! One file for each command; results go to standard output and talk to standard error.
 
+mod again;
 mod backend;
 mod check;
 mod exit;
 mod inputs;
 mod library;
 mod load;
+mod one_liner;
 mod options;
 mod output;
 mod plan;
@@ -21,6 +23,7 @@ mod told;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit::Exit;
+use one_liner::OneLiner;
 use options::{Global, Scope};
 use output::Output;
 use std::process::ExitCode;
@@ -58,6 +61,8 @@ enum Command {
     Run(run::RunArgs),
     /// Show what a run would do, on which devices, at what price.
     Plan(plan::PlanArgs),
+    #[command(flatten)]
+    OneLiner(OneLiner),
     /// Check playbooks without any network, and show everything that is wrong with them.
     Check(check::CheckArgs),
     /// Run the cases beside playbooks, NAME.test.yaml, on simulated devices and without waiting.
@@ -73,14 +78,23 @@ enum Command {
 /// Options stand before or after any command, and its help shows those that mean something to it.
 fn parse() -> Result<Cli, clap::Error> {
     let scope = Scope::augment_args(clap::Command::new("scope"));
-    let hidden: Vec<clap::Arg> = scope
-        .get_arguments()
-        .map(|option| option.clone().hide(true))
-        .collect();
-    let command = ["check", "test", "steps", "simulate"]
+    let hidden = |is_meant: &dyn Fn(&str) -> bool| -> Vec<clap::Arg> {
+        scope
+            .get_arguments()
+            .filter(|option| !option.get_help_heading().is_some_and(is_meant))
+            .map(|option| option.clone().hide(true))
+            .collect()
+    };
+    let nothing = hidden(&|_| false);
+    // A playbook of one step has neither inputs nor steps to choose from.
+    let no_choice = hidden(&|heading| !matches!(heading, "Inputs" | "Steps"));
+    let commands = ["check", "test", "steps", "simulate"].map(|name| (name, &nothing));
+    let one_liners = one_liner::NAMES.map(|name| (name, &no_choice));
+    let command = commands
         .into_iter()
-        .fold(Cli::command(), |command, name| {
-            command.mut_subcommand(name, |command| command.args(&hidden))
+        .chain(one_liners)
+        .fold(Cli::command(), |command, (name, hidden)| {
+            command.mut_subcommand(name, |command| command.args(hidden))
         });
     Cli::from_arg_matches(&command.try_get_matches()?)
 }
@@ -116,6 +130,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run::run(args, &cli.global.scope, &output).await,
             Command::Plan(args) => plan::run(args, &cli.global.scope, &output).await,
+            Command::OneLiner(asked) => one_liner::run(asked, &cli.global.scope, &output).await,
             Command::Check(args) => check::run(&args, &output),
             Command::Test(args) => test::run(&args, &output),
             Command::Steps(args) => steps::run(&args, &output),

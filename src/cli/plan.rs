@@ -129,6 +129,16 @@ pub(super) async fn make(
     let name = path.display().to_string();
     let library = library::beside(path);
     let playbook = load::playbook(&name, &load::read(path)?, &library, output)?;
+    of(playbook, purpose, scope, output).await
+}
+
+/// The way from a checked playbook, wherever its text came from.
+pub(super) async fn of(
+    playbook: Arc<Playbook>,
+    purpose: Purpose,
+    scope: &Scope,
+    output: &Output,
+) -> Result<(Plan, Backend), Failure> {
     let mut not_built = load::targets_not_built(&playbook, scope);
     match purpose {
         // Steps that are not built are marked; a plan on other devices or in another way would lie.

@@ -1,11 +1,12 @@
 //! `sortie run`: a playbook on its devices, end to end.
 
+use super::again::{Typed, again};
 use super::backend::Backend;
 use super::exit::Exit;
 use super::options::Scope;
 use super::output::Output;
 use super::plan::Purpose;
-use super::{Failure, inputs, plan, signals};
+use super::{Failure, plan, signals};
 use crate::bundle::{self, DiskError, Draft, RunDir};
 use crate::clock;
 use crate::ledger::{Ledger, Writer, journal};
@@ -15,7 +16,6 @@ use crate::model::event::{EventKind, RunEvent};
 use crate::model::id::RunId;
 use crate::plan::Plan;
 use crate::plan::document::Document;
-use crate::playbook::Playbook;
 use crate::report::{self, View};
 use crate::run::cancel::Cancel;
 use crate::run::execute;
@@ -34,7 +34,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// Where run directories are made unless said otherwise.
-const OUT: &str = "runs";
+pub(super) const OUT: &str = "runs";
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -44,9 +44,16 @@ pub(super) struct RunArgs {
     /// Run a plan that `sortie plan -o` saved, as it was approved.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["playbook", "targets", "limit", "exclude", "max_sessions", "tags", "skip_tags", "start_at"])]
     plan: Option<PathBuf>,
+    #[command(flatten)]
+    about: About,
+}
+
+/// What every run is told about itself.
+#[derive(Debug, Default, Args)]
+pub(super) struct About {
     /// Where run directories are made.
     #[arg(long, default_value = OUT, value_name = "DIR")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// The case that the run belongs to.
     #[arg(long, env = "SORTIE_CASE", value_name = "ID")]
     case: Option<String>,
@@ -55,8 +62,16 @@ pub(super) struct RunArgs {
     reason: Option<String>,
 }
 
+/// A run that somebody asked for.
+pub(super) struct Asked<'a> {
+    pub(super) typed: Typed,
+    pub(super) about: &'a About,
+    /// Shows what it wants of a run that came to its end, before the summary.
+    pub(super) show: &'a dyn Fn(&View<'_>) -> Result<(), report::ReportError>,
+}
+
 pub(super) async fn run(args: RunArgs, scope: &Scope, output: &Output) -> Result<Exit, Failure> {
-    bundle::probe(&args.out).map_err(|error| unwritable(&error))?;
+    writable(&args.about)?;
     let (plan, backend) = match (&args.plan, &args.playbook) {
         (Some(saved), _) => plan::reopen(saved, scope, output).await?,
         (None, Some(playbook)) => plan::make(playbook, Purpose::Run, scope, output).await?,
@@ -67,15 +82,46 @@ pub(super) async fn run(args: RunArgs, scope: &Scope, output: &Output) -> Result
             ));
         }
     };
-    refuse_changes(&plan, scope)?;
+    let path = |path: &PathBuf| path.display().to_string();
+    let asked = Asked {
+        typed: Typed {
+            command: "run",
+            operands: args.playbook.iter().map(path).collect(),
+            options: args
+                .plan
+                .iter()
+                .map(|plan| ("--plan", path(plan)))
+                .collect(),
+            has_devices: args.plan.is_some(),
+        },
+        about: &args.about,
+        show: &|_| Ok(()),
+    };
+    perform(&asked, plan, backend, scope, output).await
+}
+
+/// Finds out before anything is sent whether a run directory can be made.
+pub(super) fn writable(about: &About) -> Result<(), Failure> {
+    bundle::probe(&about.out).map_err(|error| unwritable(&error))
+}
+
+/// From a plan to the exit code, with everything that is shown on the way.
+pub(super) async fn perform(
+    asked: &Asked<'_>,
+    plan: Plan,
+    backend: Backend,
+    scope: &Scope,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    refuse_changes(&plan, asked, scope)?;
     let Backend { fleet, simulator } = backend;
     let show = match (scope.json, output.is_terminal) {
         (true, false) => Show::Nothing,
         (_, true) => Show::Terminal,
         (false, false) => Show::Plain,
     };
-    let ended = carry_out(&args, scope, plan, Arc::new(fleet), Some(show)).await;
-    let ended = ended.and_then(|carried| conclude(&args, scope, &carried, output));
+    let ended = carry_out(asked.about, scope, plan, Arc::new(fleet), Some(show)).await;
+    let ended = ended.and_then(|carried| conclude(asked, scope, &carried, output));
     match (simulator, &ended) {
         // Whoever leaves at the second signal leaves sessions behind knowingly.
         (Some(simulator), Ok(exit)) if !exit.is_interrupt() => simulator.close().await?,
@@ -85,7 +131,7 @@ pub(super) async fn run(args: RunArgs, scope: &Scope, output: &Output) -> Result
 }
 
 /// The rails that would guard a change are not built yet, so nothing changes a real device.
-fn refuse_changes(plan: &Plan, scope: &Scope) -> Result<(), Failure> {
+fn refuse_changes(plan: &Plan, asked: &Asked<'_>, scope: &Scope) -> Result<(), Failure> {
     let Some(step) = plan.changing().next() else {
         return Ok(());
     };
@@ -96,8 +142,13 @@ fn refuse_changes(plan: &Plan, scope: &Scope) -> Result<(), Failure> {
         "the step `{}` may change the endpoint, and this version runs such steps on simulated devices only",
         step.id
     );
-    Err(Failure::new(Exit::Refused, message)
-        .hint("if the command only reads, say so: effect: read; or rehearse with --simulate"))
+    let effect = match asked.typed.command {
+        "exec" => "--effect read",
+        _ => "effect: read",
+    };
+    Err(Failure::new(Exit::Refused, message).hint(format!(
+        "if the command only reads, say so: {effect}; or rehearse with --simulate"
+    )))
 }
 
 fn unwritable(error: &DiskError) -> Failure {
@@ -120,19 +171,17 @@ pub(super) async fn rehearse(
     fleet: Arc<dyn Fleet>,
     out: &Path,
 ) -> Result<Carried, Failure> {
-    let args = RunArgs {
-        playbook: None,
-        plan: None,
+    let about = About {
         out: out.to_owned(),
         case: None,
         reason: None,
     };
-    carry_out(&args, &Scope::default(), plan, fleet, None).await
+    carry_out(&about, &Scope::default(), plan, fleet, None).await
 }
 
 /// Whoever looks on is shown how it goes, and can end it with a signal.
 async fn carry_out(
-    args: &RunArgs,
+    about: &About,
     scope: &Scope,
     plan: Plan,
     fleet: Arc<dyn Fleet>,
@@ -148,7 +197,7 @@ async fn carry_out(
         .collect();
     let (events, inbox) = mpsc::unbounded_channel();
     let events = show.map(|_| events);
-    let opened = open(args, scope, &plan, &run_id, started, events).await?;
+    let opened = open(about, scope, &plan, &run_id, started, events).await?;
     let Opened {
         dir,
         ledger,
@@ -215,7 +264,7 @@ struct Opened {
 
 /// Makes the run directory appear whole: approved things and the journal's first line, or nothing.
 async fn open(
-    args: &RunArgs,
+    about: &About,
     scope: &Scope,
     plan: &Plan,
     run_id: &RunId,
@@ -223,11 +272,11 @@ async fn open(
     events: Option<mpsc::UnboundedSender<RunEvent>>,
 ) -> Result<Opened, Failure> {
     let playbook = &plan.playbook.source.text;
-    let mut draft = Draft::begin(&args.out, run_id).map_err(|error| unwritable(&error))?;
+    let mut draft = Draft::begin(&about.out, run_id).map_err(|error| unwritable(&error))?;
     let written = [
         (
             "run.json",
-            json::line(&run_json(args, scope, plan, run_id, started)),
+            json::line(&run_json(about, scope, plan, run_id, started)),
         ),
         ("playbook.yaml", playbook.clone()),
         ("plan.json", json::raw_line(&Document::of(plan))),
@@ -267,7 +316,7 @@ async fn open(
 
 /// Who, when, why, with what. Nothing in it is secret.
 fn run_json(
-    args: &RunArgs,
+    about: &About,
     scope: &Scope,
     plan: &Plan,
     run_id: &RunId,
@@ -276,8 +325,8 @@ fn run_json(
     let user = ["USER", "LOGNAME", "USERNAME"]
         .iter()
         .find_map(|name| std::env::var(name).ok());
-    let mut about = json!({
-        "run_id": run_id, "started": started, "operator": user, "case": args.case, "reason": args.reason,
+    let mut told = json!({
+        "run_id": run_id, "started": started, "operator": user, "case": about.case, "reason": about.reason,
         "tool": "sortie", "version": env!("CARGO_PKG_VERSION"),
         "playbook": {
             "name": plan.playbook.name, "path": plan.playbook.source.name,
@@ -290,8 +339,8 @@ fn run_json(
             "selection": plan.settings.selection,
         },
     });
-    plan.secrets.hide_in(&mut about);
-    about
+    plan.secrets.hide_in(&mut told);
+    told
 }
 
 fn announce(plan: &Plan, dir: &Path) {
@@ -324,11 +373,7 @@ pub(super) fn report(carried: &Carried) -> Result<Reported<'_>, Failure> {
         run_id, plan, dir, ..
     } = carried;
     let devices: Vec<&Device> = carried.devices.iter().collect();
-    let broken = |error: report::ReportError| {
-        Failure::new(Exit::Output, Escaped(&error.to_string()).to_string())
-            .hint("the journal and the bags are in the run directory")
-    };
-    let state = report::fold(dir, &devices).map_err(broken)?;
+    let state = report::fold(dir, &devices).map_err(|error| broken(&error))?;
     let exit = Exit::of_run(&state);
     let view = View {
         dir,
@@ -339,7 +384,7 @@ pub(super) fn report(carried: &Carried) -> Result<Reported<'_>, Failure> {
         state,
         simulated: plan.backend.simulated,
     };
-    report::results::write(&view).map_err(broken)?;
+    report::results::write(&view).map_err(|error| broken(&error))?;
     let summary = report::summary::summary(&view, exit.code());
     dir.write("summary.json", json::line(&summary).as_bytes())
         .map_err(|error| unwritable(&error))?;
@@ -351,8 +396,13 @@ pub(super) fn report(carried: &Carried) -> Result<Reported<'_>, Failure> {
     })
 }
 
+fn broken(error: &report::ReportError) -> Failure {
+    Failure::new(Exit::Output, Escaped(&error.to_string()).to_string())
+        .hint("the journal and the bags are in the run directory")
+}
+
 fn conclude(
-    args: &RunArgs,
+    asked: &Asked<'_>,
     scope: &Scope,
     carried: &Carried,
     output: &Output,
@@ -366,6 +416,7 @@ fn conclude(
         Output::result(&json::line(&summary));
         return Ok(exit);
     }
+    (asked.show)(&view).map_err(|error| broken(&error))?;
     Output::result(&draw(&Ending {
         playbook: view.playbook,
         source: view.source,
@@ -375,57 +426,7 @@ fn conclude(
         state: &view.state,
         took: carried.took,
         width: output.width,
-        again: &|ids| again(args, scope, &carried.plan.playbook, ids),
+        again: &|ids| again(asked, scope, &carried.plan.playbook, ids),
     }));
     Ok(exit)
-}
-
-/// The command that does the same again on the devices with these ids; a saved plan has its own devices.
-fn again(args: &RunArgs, scope: &Scope, playbook: &Playbook, ids: &str) -> String {
-    let path = |path: &Path| path.display().to_string();
-    let mut words: Vec<String> = vec!["sortie".into(), "run".into()];
-    if let Some(playbook) = &args.playbook {
-        words.extend([path(playbook), "--targets".into(), format!("ids:{ids}")]);
-    }
-    let once = [
-        ("--plan", args.plan.as_deref().map(path)),
-        ("--out", Some(path(&args.out)).filter(|out| out != OUT)),
-        ("--credentials", scope.credentials.as_deref().map(path)),
-        ("--profile", scope.profile.clone()),
-        ("--inputs", scope.inputs.as_deref().map(path)),
-        ("--start-at", scope.start_at.clone()),
-        (
-            "--max-sessions",
-            scope.max_sessions.map(|sessions| sessions.to_string()),
-        ),
-    ];
-    let typed = scope.input.iter().map(|pair| inputs::shown(pair, playbook));
-    let many = [
-        ("-e", &typed.collect()),
-        ("--tags", &scope.tags),
-        ("--skip-tags", &scope.skip_tags),
-    ];
-    let once = once
-        .into_iter()
-        .filter_map(|(flag, value)| Some((flag, value?)));
-    let many = many
-        .into_iter()
-        .flat_map(|(flag, values)| values.iter().map(move |value| (flag, value.clone())));
-    for (flag, value) in once.chain(many) {
-        words.extend([flag.into(), value]);
-    }
-    let typed: Vec<String> = words.iter().map(|word| shell(word)).collect();
-    Escaped(&typed.join(" ")).to_string()
-}
-
-/// A word as a shell takes it.
-fn shell(word: &str) -> String {
-    let plain = word
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-_./=:@%+,".contains(c));
-    if plain && !word.is_empty() {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }

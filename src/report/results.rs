@@ -17,7 +17,7 @@ use crate::text::json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the `data` column holds at most; the bag has the whole.
 const MAX_DATA: usize = 64 * 1024;
@@ -44,6 +44,31 @@ struct Columns<'a> {
     error_code: Option<String>,
     error: Option<String>,
     extra: Map<String, Value>,
+}
+
+/// What the steps of a device found, in their order; nothing of a device without a bag.
+pub fn rows(view: &View<'_>, device: &Device) -> Result<Vec<Row>, ReportError> {
+    let Some(data) = data(view, device) else {
+        return Ok(Vec::new());
+    };
+    let mut rows = Vec::new();
+    for step in steps(&data)? {
+        rows.append(&mut step?.rows);
+    }
+    Ok(rows)
+}
+
+/// Where the bag of a device keeps what was found.
+fn data(view: &View<'_>, device: &Device) -> Option<PathBuf> {
+    let bag = view.state.device(device.id)?.bag.as_deref()?;
+    Some(view.dir.path().join(bag).join("data"))
+}
+
+/// What the steps of a bag left, in their order and read one at a time.
+fn steps(data: &Path) -> Result<impl Iterator<Item = Result<StepFile, ReportError>>, ReportError> {
+    let mut steps = files(&data.join("steps"))?;
+    steps.sort();
+    Ok(steps.into_iter().map(|path| read(&path)))
 }
 
 /// The parts of a step's file that are told on.
@@ -80,19 +105,12 @@ pub fn write(view: &View<'_>) -> Result<(), ReportError> {
     let mut results = view.dir.create("results.ndjson")?;
     let mut findings = view.dir.create("findings.ndjson")?;
     for device in &view.devices {
-        let Some(bag) = view
-            .state
-            .device(device.id)
-            .and_then(|record| record.bag.as_deref())
-        else {
+        let Some(data) = data(view, device) else {
             continue;
         };
-        let data = view.dir.path().join(bag).join("data");
         let outcome: OutcomeFile = read(&data.join("outcome.json"))?;
-        let mut steps = files(&data.join("steps"))?;
-        steps.sort();
-        for path in steps {
-            let mut step: StepFile = read(&path)?;
+        for step in steps(&data)? {
+            let mut step = step?;
             let is_it = |one: &&StepOutcome| one.step_id == step.end.step_id;
             let verified = outcome.steps.iter().find(is_it);
             let verified = verified.and_then(|one| one.verified);
@@ -189,7 +207,7 @@ const fn status(cause: Option<&Cause>) -> &'static str {
     }
 }
 
-fn files(folder: &Path) -> Result<Vec<std::path::PathBuf>, ReportError> {
+fn files(folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let failed = |source| ReportError::Read {
         path: folder.display().to_string(),
         source,

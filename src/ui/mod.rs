@@ -15,5 +15,6 @@ macro_rules! put {
 mod failures;
 pub mod plan;
 pub mod progress;
+pub mod rows;
 pub mod style;
 pub mod summary;
