@@ -3,17 +3,30 @@
 /// Does the whole of `text` fit `pattern`? Case counts; fold both before asking where it should not.
 pub(crate) fn fits(pattern: &str, text: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
+    let is_star = |piece: &char| *piece == '*';
+    fits_pieces(&pattern, text, is_star, |piece, c| {
+        *piece == '?' || *piece == c
+    })
+}
+
+/// The same for a pattern of any pieces: a star stands for any characters, each other piece for one that fits.
+pub(crate) fn fits_pieces<P>(
+    pattern: &[P],
+    text: &str,
+    is_star: impl Fn(&P) -> bool,
+    fits: impl Fn(&P, char) -> bool,
+) -> bool {
     let text: Vec<char> = text.chars().collect();
     let (mut p, mut t) = (0, 0);
     // Where the last star stood, and how far it had eaten: the one place to go back to.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {
-            Some('*') => {
+            Some(piece) if is_star(piece) => {
                 star = Some((p, t));
                 p += 1;
             }
-            Some(c) if *c == '?' || *c == text[t] => {
+            Some(piece) if fits(piece, text[t]) => {
                 p += 1;
                 t += 1;
             }
@@ -27,7 +40,7 @@ pub(crate) fn fits(pattern: &str, text: &str) -> bool {
             },
         }
     }
-    pattern[p..].iter().all(|c| *c == '*')
+    pattern[p..].iter().all(is_star)
 }
 
 pub(crate) fn has_wildcard(text: &str) -> bool {

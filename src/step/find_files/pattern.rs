@@ -3,6 +3,7 @@
 //! Braces stand for themselves, as they do in the paths of Windows. On Windows and macOS case does not count.
 
 use crate::model::device::Os;
+use crate::text::wildcard::fits_pieces;
 
 /// A pattern that is ready for one operating system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,31 +154,8 @@ impl Glob {
     }
 
     fn fits(&self, name: &str) -> bool {
-        let name: Vec<char> = name.chars().collect();
-        let (mut p, mut n) = (0, 0);
-        // Where the last star stood, and how far it had eaten: the one place to go back to.
-        let mut star: Option<(usize, usize)> = None;
-        while n < name.len() {
-            match self.0.get(p) {
-                Some(Piece::Star) => {
-                    star = Some((p, n));
-                    p += 1;
-                }
-                Some(piece) if piece.fits(name[n]) => {
-                    p += 1;
-                    n += 1;
-                }
-                _ => match star {
-                    Some((at, eaten)) => {
-                        star = Some((at, eaten + 1));
-                        p = at + 1;
-                        n = eaten + 1;
-                    }
-                    None => return false,
-                },
-            }
-        }
-        self.0[p..].iter().all(|piece| *piece == Piece::Star)
+        let is_star = |piece: &Piece| *piece == Piece::Star;
+        fits_pieces(&self.0, name, is_star, Piece::fits)
     }
 }
 
