@@ -1,9 +1,9 @@
 //! Dumps the endpoint's memory into a file there, and fetches it where `download: true`.
 //!
 //! A dump is as large as the memory, and takes long: `timeout` is for the dump and for fetching it. With
-//! `compress` the sensor writes an archive and puts `.zip` after its name; the bag files it under `path` all
-//! the same. One that is fetched is deleted from the endpoint afterwards, also if fetching it failed.
-//! One that is not fetched stays, and reports list it as left behind.
+//! `compress` the sensor writes an archive and puts `.zip` after its name. One that was fetched is deleted
+//! from the endpoint afterwards. One that was not, also because fetching it failed, stays, and reports
+//! list it as left behind.
 //!
 //! ```yaml
 //! name: Memory
@@ -97,9 +97,14 @@ impl Memdump {
         };
         let (fetched, removal) = match self.dump(cx, &path).await {
             Ok(()) if self.download => {
-                let fetched = get_file::fetch(cx, &written, None, Part::default(), None);
-                let fetched = fetched.await.map(Some);
-                (fetched, cx.remove(&written).await?)
+                match get_file::fetch(cx, &written, None, Part::default(), None).await {
+                    Ok(file) => (Ok(Some(file)), cx.remove(&written).await?),
+                    // It is the only one, and what was in the memory then is not there any more.
+                    Err(cause) => {
+                        cx.hands.left_behind(written.clone()).await?;
+                        (Err(cause), Removal::LeftBehind)
+                    }
+                }
             }
             Ok(()) => {
                 cx.hands.left_behind(written.clone()).await?;

@@ -74,7 +74,7 @@ async fn a_dump_has_the_time_that_the_author_gives_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dump_is_deleted_whatever_becomes_of_fetching_it() {
+async fn a_dump_is_deleted_only_when_it_was_fetched() {
     let broken = || Cause::ConnectionLost {
         detail: "reset".into(),
     };
@@ -86,8 +86,9 @@ async fn a_dump_is_deleted_whatever_becomes_of_fetching_it() {
     // Where it goes wrong, how, and then: the outcome, how many tries there were, how often the memory was
     // dumped and the file deleted, and how many files stay.
     let table = [
-        (Op::Finish, "get file", denied(), "failed", [1, 1, 1, 0]),
-        (Op::Content, "", broken(), "failed", [1, 1, 1, 0]),
+        // The only dump that there is stays where it is.
+        (Op::Finish, "get file", denied(), "failed", [1, 1, 0, 1]),
+        (Op::Content, "", broken(), "failed", [1, 1, 0, 1]),
         (Op::Finish, "delete file", denied(), "done", [1, 1, 1, 1]),
         (Op::Issue, "delete file", broken(), "done", [1, 1, 0, 1]),
         (Op::Finish, "memdump", full(), "failed", [1, 1, 1, 0]),
