@@ -7,6 +7,7 @@ mod attempt;
 pub mod cancel;
 mod course;
 mod device;
+mod files;
 mod frames;
 mod hold;
 pub mod job;
