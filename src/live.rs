@@ -34,9 +34,15 @@ pub struct DeviceQuery {
     pub all_of: Option<Vec<Os>>,
 }
 
+/// How many commands of one device are under way at once, unless somebody says so.
+pub const WINDOW: usize = 4;
+
 /// An organisation's devices.
 pub trait Fleet: Send + Sync {
     fn backend(&self) -> Backend;
+
+    /// How many commands of one device may be under way at once.
+    fn window(&self) -> usize;
 
     fn find(&self, query: DeviceQuery) -> Answer<'_, Vec<Device>>;
 

@@ -116,6 +116,10 @@ impl Fleet for ApiFleet {
         self.backend.clone()
     }
 
+    fn window(&self) -> usize {
+        self.shared.tempo.window
+    }
+
     fn find(&self, query: DeviceQuery) -> Answer<'_, Vec<Device>> {
         Box::pin(async move {
             let mut found: BTreeMap<DeviceId, Device> = BTreeMap::new();

@@ -39,10 +39,14 @@ pub fn connect(profile: &Profile, behind: Behind) -> Result<ApiFleet, Cause> {
         organisation: profile.org_key.clone(),
         simulated: behind == Behind::Simulator,
     };
-    let tempo = if profile.endpoint.is_loopback() {
+    let usual = if profile.endpoint.is_loopback() {
         Tempo::LOOPBACK
     } else {
         Tempo::CLOUD
+    };
+    let tempo = Tempo {
+        window: profile.read_ahead.unwrap_or(usual.window),
+        ..usual
     };
     Ok(ApiFleet::over(
         Arc::new(Http::new(profile)?),

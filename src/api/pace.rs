@@ -7,7 +7,7 @@ use super::budget::Budget;
 use super::dialect::refusal::retry_after;
 use super::transport::{Download, Source, Transport};
 use crate::clock;
-use crate::live::Sink;
+use crate::live::{Sink, WINDOW};
 use crate::model::effect::Reached;
 use crate::model::outcome::Cause;
 use crate::model::spent::Spent;
@@ -40,6 +40,8 @@ pub struct Tempo {
     pub least_gap: Duration,
     /// When to look first for sensors that check in.
     pub first_watch: Duration,
+    /// How many commands of one device may be under way at once.
+    pub window: usize,
 }
 
 impl Tempo {
@@ -53,6 +55,7 @@ impl Tempo {
         first_look: Duration::from_millis(100),
         least_gap: Duration::from_millis(500),
         first_watch: Duration::from_secs(2),
+        window: WINDOW,
     };
 
     /// A simulator on this machine.
@@ -62,6 +65,7 @@ impl Tempo {
         first_look: Duration::from_millis(10),
         least_gap: Duration::from_millis(10),
         first_watch: Duration::from_millis(100),
+        window: WINDOW,
     };
 }
 

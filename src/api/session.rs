@@ -17,12 +17,14 @@ use crate::model::effect::Reached;
 use crate::model::id::{CommandId, FileId, SessionId};
 use crate::model::outcome::{Cause, whole_seconds};
 use crate::wire::{Request, Response};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+/// How much longer than one command those after it may take, for their end to be worth waiting for.
+const SOON: Duration = Duration::from_secs(2);
 /// What the service gives a session that says nothing of it.
 const IDLE_LIMIT: Duration = Duration::from_mins(15);
 
@@ -33,12 +35,24 @@ pub(super) struct LiveSession {
     is_joined: bool,
     opened: Instant,
     view: SessionView,
-    /// When each outstanding command was handed over.
-    issued: HashMap<CommandId, Instant>,
+    /// Commands that were handed over and have not been asked for, in the order in which they run.
+    issued: BTreeMap<CommandId, Issued>,
+    /// How commands ended that we looked at for the sake of those before them.
+    ended: HashMap<CommandId, Result<Reply, Cause>>,
+    /// The newest that has ended; all before it have too, unless the sensor minds no order.
+    over: Option<CommandId>,
+    is_orderly: bool,
     /// When the command before was seen to have ended: the next one began no earlier.
     last_end: Option<Instant>,
     /// When the service last had a reason to keep the session.
     last_sign: Instant,
+}
+
+/// A command under way.
+#[derive(Clone)]
+struct Issued {
+    command: Command,
+    at: Instant,
 }
 
 impl LiveSession {
@@ -51,7 +65,10 @@ impl LiveSession {
             is_joined,
             opened: now,
             view,
-            issued: HashMap::new(),
+            issued: BTreeMap::new(),
+            ended: HashMap::new(),
+            over: None,
+            is_orderly: true,
             last_end: None,
             last_sign: now,
         }
@@ -101,48 +118,56 @@ impl LiveSession {
         let sent = pace.send(request, repeat, answer::issued).await;
         let id = sent.result?;
         let now = Instant::now();
-        self.issued.insert(id, now);
+        let command = command.clone();
+        self.issued.insert(id, Issued { command, at: now });
         self.last_sign = now;
         Ok(id)
     }
 
     /// Looks until the command has ended. `trouble` is what hides it at the moment.
     async fn look_until_ended(
-        &self,
+        &mut self,
         command: &Command,
         id: CommandId,
         deadline: Instant,
         trouble: &mut Option<Cause>,
     ) -> Result<Reply, Cause> {
-        let Shared {
-            api, pace, learned, ..
-        } = &*self.shared;
+        let shared = Arc::clone(&self.shared);
+        let (learned, least) = (&shared.learned, shared.tempo.least_gap);
         let now = Instant::now();
-        let issued = self.issued.get(&id).copied().unwrap_or(now);
+        let issued = self.issued.get(&id).map_or(now, |issued| issued.at);
         let began = self.last_end.map_or(issued, |end| end.max(issued));
         let expected = learned.expected(command, self.os);
-        let least = self.shared.tempo.least_gap;
         // However long it took elsewhere, a look must fit in before the deadline.
         let latest = now + deadline.saturating_duration_since(now).mul_f64(0.75);
-        let mut look_at = (began + jittered(expected)).min(latest);
+        let has_looked = self.look_at_newest(id, began, latest).await;
+        let mut is_over = self.over >= Some(id);
+        let mut look_at = if is_over || has_looked {
+            now
+        } else {
+            (began + jittered(expected)).min(latest)
+        };
         let mut gap = expected.mul_f64(0.6).clamp(least, LONGEST_GAP);
         let mut not_yet = None;
         loop {
             sleep_until(look_at).await;
             let looked = Instant::now();
-            let read = |response: &_| answer::progress(response, &self.id, id, command);
-            let sent = pace
-                .send(api.progress(&self.id, id), Repeat::Always, read)
-                .await;
-            match sent.result {
+            match self.look(command, id).await {
                 Ok(Progress::Ended(reply)) => {
-                    let ended = looked.saturating_duration_since(began);
-                    learned.observe(command, self.os, not_yet, ended);
+                    // After a look at another one nobody knows by how much it was earlier.
+                    if not_yet.is_some() || !(is_over || has_looked) {
+                        let ended = looked.saturating_duration_since(began);
+                        learned.observe(command, self.os, not_yet, ended);
+                    }
                     return Ok(reply);
                 }
                 Ok(Progress::Running) => {
                     not_yet = Some(looked.saturating_duration_since(began));
                     *trouble = None;
+                    if is_over {
+                        // One that came later was done first: from now on each speaks for itself.
+                        (self.is_orderly, self.over, is_over) = (false, None, false);
+                    }
                 }
                 Err(cause) if may_pass(&cause) => *trouble = Some(cause),
                 Err(cause) => return Err(cause),
@@ -154,12 +179,83 @@ impl LiveSession {
         }
     }
 
+    async fn look(&self, command: &Command, id: CommandId) -> Result<Progress, Cause> {
+        let Shared { api, pace, .. } = &*self.shared;
+        let read = |response: &_| answer::progress(response, &self.id, id, command);
+        pace.send(api.progress(&self.id, id), Repeat::Always, read)
+            .await
+            .result
+    }
+
+    /// Of several under way the newest is looked at, once, if it is expected to end soon after this one: when
+    /// it has ended, all have. Says whether it was looked at.
+    async fn look_at_newest(&mut self, id: CommandId, began: Instant, latest: Instant) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let (learned, os) = (&shared.learned, self.os);
+        let all: Vec<(CommandId, Command)> = self
+            .issued
+            .range(id..)
+            .map(|(id, issued)| (*id, issued.command.clone()))
+            .collect();
+        let each: Vec<Duration> = all
+            .iter()
+            .map(|(_, command)| learned.expected(command, os))
+            .collect();
+        let together: Duration = each.iter().sum();
+        let look_at = began + jittered(together);
+        let [(_, _), .., (newest, command)] = &all[..] else {
+            return false;
+        };
+        let is_soon = together.saturating_sub(each[0]) <= SOON && look_at <= latest;
+        if !is_soon || !self.is_orderly || self.over >= Some(id) {
+            return false;
+        }
+        sleep_until(look_at).await;
+        let looked = Instant::now();
+        let seen = self.look(command, *newest).await;
+        let took = looked.saturating_duration_since(began);
+        let factor = took.as_secs_f64() / together.as_secs_f64().max(f64::MIN_POSITIVE);
+        let parts = all.iter().zip(each).map(|((_, one), expected)| {
+            let share = expected.as_secs_f64() * factor;
+            (one, Duration::try_from_secs_f64(share).unwrap_or(took))
+        });
+        match seen {
+            Ok(Progress::Running) => {
+                for (one, share) in parts {
+                    learned.observe(one, os, Some(share), share.mul_f64(1.6));
+                }
+            }
+            Ok(Progress::Ended(reply)) => {
+                for (one, share) in parts {
+                    learned.observe(one, os, None, share);
+                }
+                self.is_over(*newest, Ok(reply), looked);
+            }
+            Err(cause @ (Cause::Endpoint { .. } | Cause::CommandCancelled)) => {
+                self.is_over(*newest, Err(cause), looked);
+            }
+            // Whatever it is, the look at the other one will say it too.
+            Err(_) => {}
+        }
+        true
+    }
+
+    fn is_over(&mut self, newest: CommandId, ended: Result<Reply, Cause>, seen: Instant) {
+        self.ended.insert(newest, ended);
+        self.over = Some(newest);
+        self.last_end = Some(seen);
+    }
+
     async fn finish_by(
         &mut self,
         command: &Command,
         id: CommandId,
         deadline: Instant,
     ) -> Result<Reply, Cause> {
+        if let Some(ended) = self.ended.remove(&id) {
+            self.issued.remove(&id);
+            return ended;
+        }
         let begun = Instant::now();
         let mut trouble = None;
         let keeper = self.keep_alive();
@@ -187,7 +283,9 @@ impl LiveSession {
         if has_ended {
             let now = Instant::now();
             self.issued.remove(&id);
-            self.last_end = Some(now);
+            if self.over < Some(id) {
+                self.last_end = Some(now);
+            }
             self.last_sign = now;
         }
         result
@@ -316,6 +414,7 @@ impl Session for LiveSession {
 
     fn cancel(&mut self, id: CommandId) -> Answer<'_, ()> {
         Box::pin(async move {
+            self.issued.remove(&id);
             let request = self.shared.api.cancel(&self.id, id);
             self.ask(request, |response| refusal::check(response, Asked::Session))
                 .await
@@ -512,6 +611,65 @@ mod tests {
         assert!(looks[0] <= 6, "{looks:?}");
         let learnt: usize = looks[1..].iter().sum();
         assert!(learnt <= 19 * 2, "{looks:?}");
+    }
+
+    /// A sensor that takes so long for each of its commands, one after the other, and ends the one with this
+    /// number at once.
+    fn sensor(each: Duration, hasty: Option<u64>) -> Script {
+        let mut posted: Vec<Duration> = Vec::new();
+        let mut free = Duration::ZERO;
+        Box::new(move |what, at| {
+            if what == "POST /sessions/1:5/commands" {
+                free = free.max(at) + each;
+                posted.push(free);
+                return ok(&json!({"id": posted.len() - 1, "status": "PENDING"}));
+            }
+            let Some((_, number)) = what.split_once("commands/") else {
+                return status(204);
+            };
+            let number: usize = number.parse().expect("a number");
+            let is_over = at >= posted[number] || hasty == Some(number as u64);
+            let word = if is_over { "COMPLETE" } else { "PENDING" };
+            ok(&json!({"status": word, "processes": []}))
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_several_under_way_only_the_newest_is_looked_at() {
+        let (mut session, _, log) =
+            session("ACTIVE", sensor(Duration::from_millis(300), None)).await;
+        session.ready(after(1)).await.expect("is active");
+        let command = &Command::ProcessList;
+        for round in 0..5 {
+            let mut ids = Vec::new();
+            for _ in 0..4 {
+                ids.push(session.issue(command).await.expect("takes it"));
+            }
+            let before = count(&log, "GET /sessions/1:5/commands");
+            for id in ids {
+                let reply = session.finish(command, id, after(60)).await;
+                assert_eq!(reply.expect("ends").command, id);
+            }
+            let looks = count(&log, "GET /sessions/1:5/commands") - before;
+            assert!(looks <= if round == 0 { 12 } else { 5 }, "{round}: {looks}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sensor_that_minds_no_order_is_asked_of_each() {
+        let (mut session, _, _) = session("ACTIVE", sensor(Duration::from_secs(1), Some(3))).await;
+        session.ready(after(1)).await.expect("is active");
+        let command = &Command::ProcessList;
+        let begun = Instant::now();
+        let mut ids = Vec::new();
+        for _ in 0..4 {
+            ids.push(session.issue(command).await.expect("takes it"));
+        }
+        for (id, seconds) in ids.into_iter().zip([1, 2, 3, 3]) {
+            let reply = session.finish(command, id, after(60)).await;
+            assert_eq!(reply.expect("ends").command, id);
+            assert!(begun.elapsed() >= Duration::from_secs(seconds));
+        }
     }
 
     #[tokio::test(start_paused = true)]

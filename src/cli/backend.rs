@@ -124,6 +124,7 @@ async fn simulated(world: World) -> Result<Backend, Failure> {
         ssl_cert_file: None,
         proxy: None,
         ignore_system_proxy: true,
+        read_ahead: None,
     };
     let fleet = api::connect(&profile, Behind::Simulator).map_err(|cause| failed(&cause))?;
     Ok(Backend {

@@ -29,6 +29,8 @@ pub struct Profile {
     pub proxy: Option<Secret>,
     /// Neither the system's proxy nor `proxy`.
     pub ignore_system_proxy: bool,
+    /// How many commands of one device may be under way at once; 1 does one after the other.
+    pub read_ahead: Option<usize>,
 }
 
 /// Where to look; what is named here beats the variables.
@@ -247,6 +249,12 @@ fn profile(place: &str, options: &BTreeMap<String, String>) -> Result<Profile, C
         ssl_cert_file: optional("ssl_cert_file").map(PathBuf::from),
         proxy: optional("proxy").map(Secret::new),
         ignore_system_proxy: switch("ignore_system_proxy", false)?,
+        read_ahead: optional("read_ahead")
+            .map(|text| match text.parse() {
+                Ok(number @ 1..=16) => Ok(number),
+                _ => Err(bad("read_ahead", "is no number from 1 to 16")),
+            })
+            .transpose()?,
     })
 }
 

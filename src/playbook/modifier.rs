@@ -1,9 +1,10 @@
 //! What stands beside the action of a step: repetition, retries.
 
 use crate::model::outcome::Cause;
-use crate::template::{Bounded, Data, Expr, Word, short_form};
+use crate::template::{Bounded, Data, Expr, Scope, TemplateError, Word, short_form};
 use crate::text::duration as text;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -12,6 +13,19 @@ use std::time::Duration;
 pub enum ForEach {
     List(Vec<Data>),
     Expr(Expr),
+}
+
+impl ForEach {
+    /// What it runs over, in its order.
+    pub fn items(&self, scope: &Scope) -> Result<Vec<Value>, TemplateError> {
+        match self {
+            Self::List(templates) => templates
+                .iter()
+                .map(|template| template.json(scope))
+                .collect(),
+            Self::Expr(expression) => expression.list(scope),
+        }
+    }
 }
 
 /// How often an attempt may follow a failed one, and when.

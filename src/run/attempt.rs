@@ -1,5 +1,7 @@
 //! One step on one device: its guards, its items, its attempts.
 
+use super::ahead::Planned;
+use super::foresight;
 use super::link::{Link, Now};
 use super::retry::{self, Exposure, Next};
 use crate::clock;
@@ -10,7 +12,6 @@ use crate::model::event::EventKind;
 use crate::model::outcome::{Cause, Outcome};
 use crate::model::row::{Row, RowKind};
 use crate::playbook::Step;
-use crate::playbook::modifier::ForEach;
 use crate::secret::Secrets;
 use crate::step::StepKind;
 use crate::step::cx::{StepCx, Stop};
@@ -195,19 +196,9 @@ pub(super) async fn run(link: &mut Link, device: &Device, step: &Step, scope: &S
     let Some(for_each) = &step.for_each else {
         return guarded(link, device, step, scope).await;
     };
-    match items(for_each, scope) {
+    match for_each.items(scope) {
         Ok(items) => over(link, device, step, scope, items).await,
         Err(error) => StepEnd::failed(step, error),
-    }
-}
-
-fn items(for_each: &ForEach, scope: &Scope) -> Result<Vec<Value>, TemplateError> {
-    match for_each {
-        ForEach::List(templates) => templates
-            .iter()
-            .map(|template| template.json(scope))
-            .collect(),
-        ForEach::Expr(expression) => expression.list(scope),
     }
 }
 
@@ -221,6 +212,7 @@ async fn over(
 ) -> StepEnd {
     let mut whole = StepEnd::skipped(step, Cause::WhenFalse);
     let mut results = Vec::with_capacity(items.len());
+    let afterwards = std::mem::take(&mut link.ahead.later);
     for (position, item) in items.iter().enumerate() {
         if !link.may_go_on() {
             // Unless what has run already weighs more.
@@ -228,6 +220,7 @@ async fn over(
             whole.worsen(Outcome::Failed { cause });
             break;
         }
+        link.ahead.later = next_items(link, step, scope, &items[position + 1..], &afterwards);
         let mut inner = scope.clone();
         inner.set_json("item", item);
         let end = guarded(link, device, step, &inner).await;
@@ -257,6 +250,27 @@ async fn over(
     }
     whole.ended = clock::now();
     whole
+}
+
+/// The reads that follow those of an item: of the items after it, and then of the steps after this one.
+fn next_items(
+    link: &Link,
+    step: &Step,
+    scope: &Scope,
+    items: &[Value],
+    afterwards: &[Planned],
+) -> Vec<Planned> {
+    if step.when.is_some() && !items.is_empty() {
+        return Vec::new();
+    }
+    match foresight::of_items(step, link.device.os, scope, items) {
+        Ok((mut planned, true)) => {
+            planned.extend_from_slice(afterwards);
+            planned
+        }
+        Ok((planned, false)) => planned,
+        Err(_) => Vec::new(),
+    }
 }
 
 const fn rank(outcome: &Outcome) -> u8 {
@@ -294,6 +308,15 @@ async fn attempts(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
             attempt,
         })
         .await;
+        if attempt == 1 {
+            let own = foresight::of_action(step, device.os, scope);
+            // What cannot be rendered says so when the step runs.
+            let (own, is_all) = own.unwrap_or_default();
+            link.begin(own, is_all).await;
+        } else {
+            // Whoever tries again wants to see what has changed meanwhile.
+            link.listings.forget();
+        }
         let mut rows = Vec::new();
         let ran = match link.hold.ensure().await {
             Ok(()) => {

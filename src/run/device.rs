@@ -110,7 +110,7 @@ impl Visit {
     }
 
     async fn finish(mut self, end: DeviceEnd) {
-        self.link.hold.close().await;
+        self.link.close().await;
         record(
             &self.job,
             EventKind::DeviceEnded {

@@ -51,6 +51,8 @@ pub(super) struct Hold {
 pub(super) struct Held {
     pub(super) session: Box<dyn Session>,
     pub(super) issued: u32,
+    /// How many commands may be under way at once.
+    pub(super) window: usize,
     is_ready: bool,
 }
 
@@ -147,14 +149,17 @@ impl Hold {
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
             Err(_) => return Err(Cause::Interrupted),
         };
+        let joined = session.is_joined();
         let granted = EventKind::SessionGranted {
             device: self.device.id,
             session: session.id(),
-            joined: session.is_joined(),
+            joined,
         };
         self.held = Some(Held {
             session,
             issued: 0,
+            // Others in it wait for their turn as we do.
+            window: if joined { 1 } else { self.job.fleet.window() },
             is_ready: false,
         });
         self.job.ledger.record(granted).await
@@ -177,15 +182,19 @@ impl Hold {
         self.reopened < REOPENINGS
     }
 
-    /// Leaves a session that has taken nearly as many commands as it may for a new one.
-    pub(super) async fn roll_over(&mut self) -> Result<(), Cause> {
-        match &self.held {
-            Some(held) if held.issued >= ROLL_OVER => self.replace().await,
-            _ => Ok(()),
-        }
+    /// Whether the session has taken nearly as many commands as it may.
+    pub(super) fn is_used_up(&self) -> bool {
+        (self.held.as_ref()).is_some_and(|held| held.issued >= ROLL_OVER)
     }
 
-    async fn replace(&mut self) -> Result<(), Cause> {
+    /// How many commands may be under way at once: one where the session is about to be left.
+    pub(super) fn window(&self) -> usize {
+        let held = self.held.as_ref().filter(|held| held.issued < ROLL_OVER);
+        held.map_or(1, |held| held.window)
+    }
+
+    /// Leaves the session, if there is one, for a new one.
+    pub(super) async fn replace(&mut self) -> Result<(), Cause> {
         self.close().await;
         let opened = self.open().await;
         if opened.is_err() {

@@ -2,8 +2,10 @@
 //!
 //! One per device. Whatever is asked of the backend here has an end, by the attempt's deadline or by a stop.
 
+use super::ahead::{Ahead, TAKE_BACK};
 use super::hold::{Hold, PATIENCE};
 use super::job::Job;
+use super::listings::Listings;
 use super::patience::{Passed, bounded};
 use super::retry::{Exposure, Fate};
 use crate::bundle::store::Bag;
@@ -24,9 +26,6 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-/// How long taking a command back may take.
-const TAKE_BACK: Duration = Duration::from_secs(10);
-
 pub(super) struct Link {
     pub(super) job: Arc<Job>,
     pub(super) device: Device,
@@ -35,6 +34,10 @@ pub(super) struct Link {
     /// Held while the disk works on the bag, also when nobody waits for it any more.
     disk: Arc<Mutex<()>>,
     pub(super) hold: Hold,
+    /// Reads that are under way before their turn.
+    pub(super) ahead: Ahead,
+    /// What neighbouring reads have seen of directories.
+    pub(super) listings: Listings,
     /// The attempt under way.
     pub(super) now: Now,
     /// What is known of the commands of the step under way that must not run twice.
@@ -73,6 +76,8 @@ impl Link {
         let now = Now::new(StepId::from(""), 0, Instant::now());
         Self {
             hold: Hold::new(Arc::clone(&job), device.clone()),
+            ahead: Ahead::default(),
+            listings: Listings::new(device.os),
             job,
             device,
             bag: Some(Arc::new(bag)),
@@ -135,18 +140,45 @@ impl Link {
 
     async fn send(&mut self, command: &Command, effect: Effect) -> Result<Reply, Cause> {
         let begun = Instant::now();
-        self.hold.roll_over().await?;
+        if !command.is_read() {
+            self.withdraw().await;
+            self.listings.forget();
+        }
+        if let Some(answer) = self.listings.answer(command) {
+            return answer;
+        }
+        let early = self.take_early(command);
+        if early.is_none() && self.hold.is_used_up() {
+            self.lose_early().await;
+            self.hold.replace().await?;
+        }
         self.permit(command, effect).await?;
         let before = self.fate;
         if effect == Effect::Once {
             self.fate = Fate::InDoubt;
         }
         let mut has_run = false;
-        let (result, reached) = match self.issue(command).await {
+        let issued = match &early {
+            Some(early) => Ok((early.session.clone(), early.id)),
+            None => self.issue(command).await,
+        };
+        let (result, reached) = match issued {
             Ok((session, id)) => {
+                self.issued(command, session.clone(), id).await;
+                let was_early = early.is_some();
+                if !was_early {
+                    self.let_early_ones_end().await;
+                }
+                if command.is_read() {
+                    self.look_ahead(command).await;
+                }
                 // The clock of a command starts when the backend has it.
                 self.now.deadline += begun.elapsed();
-                let result = self.finish(command, &session, id).await;
+                let result = match early.and_then(|early| early.answer) {
+                    Some(answer) => answer,
+                    None => self.finish(command, &session, id).await,
+                };
+                self.listings.note(command, &result);
                 has_run = result.is_ok();
                 // The backend has it, so that an answer which only concerns our asking says nothing of its fate.
                 let reached = match &result {
@@ -202,16 +234,19 @@ impl Link {
         let held = self.hold.current()?;
         let id = bounded(patience, until, held.session.issue(command)).await?;
         held.issued += 1;
-        let session = held.session.id();
+        Ok((held.session.id(), id))
+    }
+
+    /// Tells the journal that the backend has a command.
+    async fn issued(&self, command: &Command, session: SessionId, id: CommandId) {
         self.note(EventKind::CommandIssued {
             device: self.device.id,
             step: self.now.step.clone(),
-            session: session.clone(),
+            session,
             command: id,
             name: command.name().to_owned(),
         })
         .await;
-        Ok((session, id))
     }
 
     async fn finish(
@@ -264,10 +299,16 @@ impl Link {
         self.bag()?.transcript(&entry).map_err(Cause::from)
     }
 
+    /// Ends the session that we hold, and whatever is under way in it.
+    pub(super) async fn close(&mut self) {
+        self.lose_early().await;
+        self.hold.close().await;
+    }
+
     /// Lets go of a session that was lost, so that the next step gets another.
     async fn noticing_loss<T>(&mut self, result: Result<T, Cause>) -> Result<T, Cause> {
         if matches!(result, Err(Cause::SessionLost)) {
-            self.hold.close().await;
+            self.close().await;
         }
         result
     }
@@ -300,6 +341,10 @@ impl Hands for Link {
             }
             self.noticing_loss(result).await
         })
+    }
+
+    fn expect(&mut self, commands: Vec<Command>) {
+        self.ahead_of_turn(commands);
     }
 
     fn store<'a>(&'a mut self, fetched: Fetched<'a>) -> Answer<'a, StoredFile> {
@@ -344,6 +389,8 @@ impl Hands for Link {
 
     fn wait(&mut self, time: Duration) -> Answer<'_, ()> {
         Box::pin(async move {
+            // Whoever waits wants to see what has changed meanwhile.
+            self.listings.forget();
             if self.pass(time).await == Passed::Whole {
                 Ok(())
             } else {

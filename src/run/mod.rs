@@ -3,15 +3,18 @@
 //! It knows no HTTP, cannot tell a real backend from a simulated one, and prints nothing: what happens,
 //! it tells the ledger.
 
+mod ahead;
 mod attempt;
 pub mod cancel;
 mod course;
 mod device;
 mod files;
+mod foresight;
 mod frames;
 mod hold;
 pub mod job;
 mod link;
+mod listings;
 mod patience;
 mod probe;
 mod retry;

@@ -5,6 +5,7 @@
 use super::attempt::{self, StepEnd};
 use super::course::{Course, Left, Turn};
 use super::device::Visit;
+use super::foresight;
 use super::frames::Frames;
 use super::hold::end_of;
 use super::patience::{ALWAYS, always_over};
@@ -74,6 +75,12 @@ impl Visit {
                 None => course.turn(step, &mut frames),
             };
             let scope = frames.of(step.frame);
+            self.link.ahead.later = match &turn {
+                Turn::Run if early.is_none() => {
+                    foresight::after(ordinal - 1, &job.plan, self.device.os, scope)
+                }
+                _ => Vec::new(),
+            };
             let end = match turn {
                 Turn::Skip(cause) => StepEnd::skipped(step, cause),
                 Turn::Fail(error) => StepEnd::failed(step, error),

@@ -14,7 +14,7 @@ use super::manners::Manners;
 use super::session::Status;
 use super::view::{CommandView, Stage};
 use super::world::{Missing, Refusal, World};
-use crate::live::{Answer, Backend, DeviceQuery, Fleet, Session, Sink};
+use crate::live::{Answer, Backend, DeviceQuery, Fleet, Session, Sink, WINDOW};
 use crate::model::command::{
     Command, CommandResult, DirEntry, Process, RegistryValue, Reply, SessionFacts,
 };
@@ -36,6 +36,7 @@ const SIGN_OF_LIFE: Duration = Duration::from_mins(5);
 /// An organisation's devices, straight from the world.
 pub struct SimFleet {
     world: World,
+    window: usize,
     spent: Arc<Meter>,
 }
 
@@ -59,8 +60,15 @@ impl SimFleet {
     pub fn new(world: World) -> Self {
         Self {
             world,
+            window: WINDOW,
             spent: Arc::default(),
         }
+    }
+
+    /// With another number of commands under way at once.
+    #[must_use]
+    pub fn with_window(self, window: usize) -> Self {
+        Self { window, ..self }
     }
 }
 
@@ -72,6 +80,10 @@ impl Fleet for SimFleet {
             organisation: self.world.org_key().to_owned(),
             simulated: true,
         }
+    }
+
+    fn window(&self) -> usize {
+        self.window
     }
 
     fn find(&self, query: DeviceQuery) -> Answer<'_, Vec<Device>> {

@@ -22,6 +22,10 @@ pub trait Hands: Send {
     /// journal before it is sent.
     fn command(&mut self, command: Command, effect: Effect) -> Answer<'_, Reply>;
 
+    /// Says which commands will be asked for next, whatever the one before them says. They change nothing,
+    /// and may be handed over early.
+    fn expect(&mut self, commands: Vec<Command>);
+
     /// Streams a fetched file into the bag, under the local form of `save_as`.
     fn store<'a>(&'a mut self, fetched: Fetched<'a>) -> Answer<'a, StoredFile>;
 

@@ -19,14 +19,16 @@ mod pattern;
 mod walk;
 
 use super::cx::{StepCx, Stop};
-use super::{Arguments, Built, Cost, ResultField, Shape, Spec, get_file, unexpected};
+use super::{
+    AHEAD, Arguments, Built, Cost, Foretold, ResultField, Shape, Spec, get_file, unexpected,
+};
 use crate::clock;
 use crate::model::command::{Command, CommandResult, DirEntry, directory_operand};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::{Cause, NO_FOLDER, NOT_FOUND};
 use crate::model::row::{Row, RowKind};
-use crate::template::{Bounded, Field, Fields, Template, TemplateError, short_form};
+use crate::template::{Bounded, Field, Fields, Scope, Template, TemplateError, short_form};
 use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::duration::Duration;
 use crate::text::size::Size;
@@ -142,23 +144,47 @@ impl FindFiles {
         }
     }
 
+    /// The walk over all patterns of the step.
+    fn walk(&self, scope: &Scope, os: Os) -> Result<Walk, TemplateError> {
+        let levels = u8::try_from(self.depth.resolve(scope)?.get()).unwrap_or(u8::MAX);
+        let paths = patterns(&self.paths, levels, scope, os)?;
+        Ok(Walk::new(
+            os,
+            paths,
+            patterns(&self.exclude, levels, scope, os)?,
+        ))
+    }
+
+    pub(super) fn foretell(&self, scope: &Scope, os: Os) -> Result<Foretold, TemplateError> {
+        Ok(Foretold {
+            commands: coming(&self.walk(scope, os)?, os),
+            is_all: false,
+        })
+    }
+
     pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
-        let levels = u8::try_from(self.depth.resolve(cx.scope)?.get()).unwrap_or(u8::MAX);
         let most = usize::try_from(self.max_results.resolve(cx.scope)?.get()).unwrap_or(usize::MAX);
         let wanted = Wanted::of(self, cx)?;
-        let paths = patterns(&self.paths, levels, cx)?;
-        let mut walk = Walk::new(cx.device.os, paths, patterns(&self.exclude, levels, cx)?);
+        let mut walk = self.walk(cx.scope, cx.device.os)?;
         let (mut files, mut truncated) = (Vec::new(), None);
         while let Some(look) = walk.next() {
-            for found in look_up(cx, &mut walk, look).await? {
-                if !wanted.fits(&found.entry) {
-                    continue;
+            cx.hands.expect(coming(&walk, cx.device.os));
+            let mut found = look_up(cx, &mut walk, look).await?;
+            found.retain(|found| wanted.fits(&found.entry));
+            if found.len() > most - files.len() {
+                truncated = Some(Cause::TooMany { limit: most as u64 });
+                found.truncate(most - files.len());
+            }
+            for (at, one) in found.iter().enumerate() {
+                if self.get {
+                    let files = found[at + 1..].iter().filter(|found| is_here(&found.entry));
+                    let mut next: Vec<Command> = files.take(AHEAD).map(fetching).collect();
+                    if truncated.is_none() {
+                        next.extend(coming(&walk, cx.device.os));
+                    }
+                    cx.hands.expect(next);
                 }
-                if files.len() == most {
-                    truncated = Some(Cause::TooMany { limit: most as u64 });
-                    break;
-                }
-                files.push(self.take(cx, &found).await?);
+                files.push(self.take(cx, one).await?);
             }
             if truncated.is_some() {
                 break;
@@ -179,7 +205,7 @@ impl FindFiles {
             "accessed": entry.accessed, "written": entry.written,
         });
         let mut row = row_of(found);
-        if self.get && !entry.is_reparse_point() && !entry.is_offline() {
+        if self.get && is_here(entry) {
             match get_file::fetch(cx, &found.path, None, get_file::Part::default(), None).await {
                 Ok(stored) => {
                     row.size = Some(stored.size_received);
@@ -202,12 +228,36 @@ impl FindFiles {
     }
 }
 
+/// What a walk will ask next.
+fn coming(walk: &Walk, os: Os) -> Vec<Command> {
+    let looks = walk.ahead(AHEAD).into_iter();
+    looks
+        .map(|look| Command::DirectoryList {
+            path: operand(look, os),
+        })
+        .collect()
+}
+
+fn operand(look: Look, os: Os) -> String {
+    match look {
+        Look::Into(path) => directory_operand(&path, os),
+        Look::At(path) => path,
+    }
+}
+
+/// What fetches a file that was found.
+fn fetching(found: &Found) -> Command {
+    get_file::command(&found.path, get_file::Part::default(), None)
+}
+
+/// Whether reading it reads what lies there, and nothing elsewhere.
+fn is_here(entry: &DirEntry) -> bool {
+    !entry.is_reparse_point() && !entry.is_offline()
+}
+
 /// Asks the endpoint, and tells the walk.
 async fn look_up(cx: &mut StepCx<'_>, walk: &mut Walk, look: Look) -> Result<Vec<Found>, Stop> {
-    let path = match look {
-        Look::Into(path) => directory_operand(&path, cx.device.os),
-        Look::At(path) => path,
-    };
+    let path = operand(look, cx.device.os);
     let command = Command::DirectoryList { path: path.clone() };
     match cx.ask(command).await {
         Ok(reply) => match &reply.result {
@@ -272,11 +322,15 @@ impl Wanted {
     }
 }
 
-fn patterns(templates: &[Template], levels: u8, cx: &StepCx<'_>) -> Result<Vec<Pattern>, Stop> {
+fn patterns(
+    templates: &[Template],
+    levels: u8,
+    scope: &Scope,
+    os: Os,
+) -> Result<Vec<Pattern>, TemplateError> {
     let mut all = Vec::new();
     for template in templates {
-        let text = template.render(cx.scope)?;
-        let read = Pattern::read(&text, cx.device.os, levels);
+        let read = Pattern::read(&template.render(scope)?, os, levels);
         let error = |why| TemplateError::new(Code::BadValue, template.span(), why);
         all.extend(read.map_err(error)?);
     }

@@ -15,13 +15,13 @@
 //! ```
 
 use super::cx::{Fetched, OnObstacle, StepCx, Stop};
-use super::{Arguments, Built, Ceiling, ResultField, Shape, Spec, unexpected};
+use super::{Arguments, Built, Ceiling, Foretold, ResultField, Shape, Spec, unexpected};
 use crate::model::command::{Command, CommandResult};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::{Cause, LOCKED, NOT_FOUND};
 use crate::model::row::{Row, RowKind, StoredFile};
-use crate::template::{Choice, Field, Fields, Template, Word, short_form};
+use crate::template::{Choice, Field, Fields, Scope, Template, TemplateError, Word, short_form};
 use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::text::size::Size;
 use crate::text::yaml::Node;
@@ -170,17 +170,7 @@ impl GetFile {
     }
 
     pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
-        let limit = self
-            .max_size
-            .as_ref()
-            .map(|field| field.resolve(cx.scope))
-            .transpose()?
-            .map(Size::bytes);
-        let count = self.count.as_ref().map(|count| count.resolve(cx.scope));
-        let part = Part {
-            offset: self.offset.resolve(cx.scope)?.bytes(),
-            count: count.transpose()?.map(Size::bytes),
-        };
+        let (part, limit) = self.extent(cx.scope)?;
         let mut files = Vec::new();
         let (mut obstacle, mut failure) = (None, None);
         for template in &self.path {
@@ -218,6 +208,28 @@ impl GetFile {
         }
     }
 
+    /// Which bytes are wanted, and how many there may be.
+    fn extent(&self, scope: &Scope) -> Result<(Part, Option<u64>), TemplateError> {
+        let bytes = |size: &Option<Field<Size>>| {
+            let size = size.as_ref().map(|size| size.resolve(scope));
+            Ok(size.transpose()?.map(Size::bytes))
+        };
+        let part = Part {
+            offset: self.offset.resolve(scope)?.bytes(),
+            count: bytes(&self.count)?,
+        };
+        Ok((part, bytes(&self.max_size)?))
+    }
+
+    pub(super) fn foretell(&self, scope: &Scope) -> Result<Foretold, TemplateError> {
+        let (part, limit) = self.extent(scope)?;
+        let commands = self.path.iter().map(|path| {
+            let path = path.render(scope)?;
+            Ok(command(&path, part, limit))
+        });
+        Ok(Foretold::all(commands.collect::<Result<_, _>>()?))
+    }
+
     /// The same cause in the author's words, where the author foresaw it.
     fn excuse(&self, cause: &Cause, path: &str) -> Option<Cause> {
         if self.if_missing == OnObstacle::Skip && cause.is_endpoint_code(&NOT_FOUND) {
@@ -245,16 +257,7 @@ pub(super) async fn fetch(
     part: Part,
     limit: Option<u64>,
 ) -> Result<StoredFile, Cause> {
-    // One byte more than allowed tells a file that is too large from one that fits exactly,
-    // without making the sensor send all of it.
-    let most = limit.map(|bytes| bytes.saturating_add(1));
-    let reply = cx
-        .ask(Command::GetFile {
-            path: path.to_owned(),
-            offset: part.offset,
-            count: part.count.into_iter().chain(most).min(),
-        })
-        .await?;
+    let reply = cx.ask(command(path, part, limit)).await?;
     let CommandResult::File(file) = &reply.result else {
         return Err(unexpected(&reply));
     };
@@ -267,6 +270,17 @@ pub(super) async fn fetch(
             limit,
         })
         .await
+}
+
+/// What fetches a file. One byte more than allowed tells a file that is too large from one that fits exactly,
+/// without making the sensor send all of it.
+pub(super) fn command(path: &str, part: Part, limit: Option<u64>) -> Command {
+    let most = limit.map(|bytes| bytes.saturating_add(1));
+    Command::GetFile {
+        path: path.to_owned(),
+        offset: part.offset,
+        count: part.count.into_iter().chain(most).min(),
+    }
 }
 
 /// Whether another file may well be fetched, and the same one will not be.

@@ -9,14 +9,14 @@
 //! ```
 
 use super::cx::{StepCx, Stop};
-use super::{Arguments, Built, Cost, ResultField, Shape, Spec, unexpected};
+use super::{AHEAD, Arguments, Built, Cost, Foretold, ResultField, Shape, Spec, unexpected};
 use crate::model::command::{Command, CommandResult, DirEntry, directory_operand};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
 use crate::model::row::{Row, RowKind};
-use crate::template::{Bounded, Field, Fields, Template, short_form};
+use crate::template::{Bounded, Field, Fields, Scope, Template, TemplateError, short_form};
 use crate::text::diagnostic::Diagnostics;
 use crate::text::yaml::Node;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -82,12 +82,27 @@ impl ListDirectory {
         }
     }
 
+    pub(super) fn foretell(&self, scope: &Scope, os: Os) -> Result<Foretold, TemplateError> {
+        let path = directory_operand(&self.path.render(scope)?, os);
+        Ok(Foretold {
+            commands: vec![Command::DirectoryList { path }],
+            is_all: self.depth.resolve(scope)? == FLAT,
+        })
+    }
+
     pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
         let root = self.path.render(cx.scope)?;
         let depth = self.depth.resolve(cx.scope)?.get();
         let mut files = Vec::new();
         let mut pending = VecDeque::from([(root, 1)]);
         while let Some((path, level)) = pending.pop_front() {
+            let listing = |path: &str| Command::DirectoryList {
+                path: directory_operand(path, cx.device.os),
+            };
+            if depth > FLAT.get() {
+                let next = pending.iter().take(AHEAD).map(|(path, _)| listing(path));
+                cx.hands.expect(next.collect());
+            }
             let operand = directory_operand(&path, cx.device.os);
             let reply = match cx
                 .ask(Command::DirectoryList {

@@ -68,9 +68,11 @@ pub use spec::{Arguments, Built, Ceiling, Cost, ResultField, Shape, Spec};
 pub use r#use::{Passed, Use};
 pub use wait::Wait;
 
-use crate::model::command::Reply;
+use crate::model::command::{Command, Reply};
+use crate::model::device::Os;
 use crate::model::effect::Effect;
 use crate::model::outcome::Cause;
+use crate::template::{Scope, TemplateError};
 use crate::text::diagnostic::{Diagnostic, Diagnostics};
 use crate::text::source::Span;
 use crate::text::yaml::Node;
@@ -351,6 +353,18 @@ impl StepKind {
         }
     }
 
+    /// The reads that it begins with, as far as they are known before anything was answered.
+    pub fn foretell(&self, scope: &Scope, os: Os) -> Result<Foretold, TemplateError> {
+        match self {
+            Self::GetFile(step) => step.foretell(scope),
+            Self::FindFiles(step) => step.foretell(scope, os),
+            Self::ListDirectory(step) => step.foretell(scope, os),
+            Self::ListProcesses(_) => Ok(Foretold::all(vec![Command::ProcessList])),
+            Self::RegQuery(step) => step.foretell(scope),
+            _ => Ok(Foretold::default()),
+        }
+    }
+
     /// What of it this version understands and does not carry out, with places; `action` is that of
     /// its key.
     pub fn not_built(&self, action: Span) -> Vec<Diagnostic> {
@@ -404,6 +418,26 @@ impl StepKind {
             .iter()
             .map(|field| (field.name.to_owned(), empty(field.shape)));
         Value::Object(fields.collect::<Map<_, _>>())
+    }
+}
+
+/// How many reads a step says at once that it will ask for: more than any window is wide.
+const AHEAD: usize = 16;
+
+/// The reads that a step will ask for.
+#[derive(Debug, Default)]
+pub struct Foretold {
+    pub commands: Vec<Command>,
+    /// It asks for nothing else.
+    pub is_all: bool,
+}
+
+impl Foretold {
+    fn all(commands: Vec<Command>) -> Self {
+        Self {
+            commands,
+            is_all: true,
+        }
     }
 }
 

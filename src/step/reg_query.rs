@@ -11,14 +11,16 @@
 //! ```
 
 use super::cx::{OnObstacle, StepCx, Stop};
-use super::{Arguments, Built, Cost, ResultField, Shape, Spec, unexpected};
+use super::{AHEAD, Arguments, Built, Cost, Foretold, ResultField, Shape, Spec, unexpected};
 use crate::model::command::{Command, CommandResult, RegistryValue};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::{Cause, NOT_FOUND};
 use crate::model::remote::RemoteText;
 use crate::model::row::{Row, RowKind};
-use crate::template::{Bounded, Choice, Field, Fields, Template, TemplateError, Word, short_form};
+use crate::template::{
+    Bounded, Choice, Field, Fields, Scope, Template, TemplateError, Word, short_form,
+};
 use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::escape::Escaped;
 use crate::text::yaml::Node;
@@ -137,6 +139,22 @@ impl RegQuery {
         }
     }
 
+    pub(super) fn foretell(&self, scope: &Scope) -> Result<Foretold, TemplateError> {
+        let key = self.key.render(scope)?;
+        let value = self.value.as_ref().map(|value| value.render(scope));
+        let value = value.transpose()?;
+        let command = match (self.hives, &value) {
+            (Hives::All, _) => users(),
+            (Hives::Own, Some(value)) => value_command(&key, value),
+            (Hives::Own, None) => Command::RegEnumKey { path: key },
+        };
+        Ok(Foretold {
+            commands: vec![command],
+            is_all: self.hives == Hives::Own
+                && (value.is_some() || self.depth.resolve(scope)? == FLAT),
+        })
+    }
+
     pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
         let key = self.key.render(cx.scope)?;
         let depth = self.depth.resolve(cx.scope)?.get();
@@ -193,7 +211,7 @@ async fn read(cx: &mut StepCx<'_>, key: &str, (value, depth): What<'_>) -> Resul
 
 /// The same below the hive of each person; where nobody has it, it is missing.
 async fn everybodys(cx: &mut StepCx<'_>, below: &str, what: What<'_>) -> Result<Value, Cause> {
-    let reply = cx.ask(Command::RegEnumKey { path: "HKU".into() }).await?;
+    let reply = cx.ask(users()).await?;
     let CommandResult::Key { sub_keys, .. } = &reply.result else {
         return Err(unexpected(&reply));
     };
@@ -219,6 +237,17 @@ async fn everybodys(cx: &mut StepCx<'_>, below: &str, what: What<'_>) -> Result<
     }
 }
 
+/// Lists the hives that are loaded.
+fn users() -> Command {
+    Command::RegEnumKey { path: "HKU".into() }
+}
+
+fn value_command(key: &str, value: &str) -> Command {
+    Command::RegQueryValue {
+        path: format!("{key}\\{value}"),
+    }
+}
+
 fn below_current_user(key: &str) -> Option<&str> {
     let (hive, below) = key.split_once('\\')?;
     let is_it = CURRENT_USER
@@ -228,11 +257,7 @@ fn below_current_user(key: &str) -> Option<&str> {
 }
 
 async fn one_value(cx: &mut StepCx<'_>, key: &str, value: &str) -> Result<Found, Cause> {
-    let reply = cx
-        .ask(Command::RegQueryValue {
-            path: format!("{key}\\{value}"),
-        })
-        .await?;
+    let reply = cx.ask(value_command(key, value)).await?;
     let CommandResult::Value(value) = &reply.result else {
         return Err(unexpected(&reply));
     };
@@ -248,6 +273,11 @@ async fn whole_key(cx: &mut StepCx<'_>, root: &str, depth: u32) -> Result<Found,
     let mut names = Vec::new();
     let mut pending = VecDeque::from([(root.to_owned(), 0)]);
     while let Some((key, level)) = pending.pop_front() {
+        let enumeration = |(path, _): &(String, u32)| Command::RegEnumKey { path: path.clone() };
+        if depth > FLAT.get() {
+            let next = pending.iter().take(AHEAD).map(enumeration);
+            cx.hands.expect(next.collect());
+        }
         let reply = match cx.ask(Command::RegEnumKey { path: key.clone() }).await {
             // A sub key may vanish or be closed to us; that is a row, not the end.
             Err(cause @ Cause::Endpoint { .. }) if level > 0 => {

@@ -133,6 +133,10 @@ impl Fleet for Faulty {
         self.inner.backend()
     }
 
+    fn window(&self) -> usize {
+        self.inner.window()
+    }
+
     fn find(&self, query: DeviceQuery) -> Answer<'_, Vec<Device>> {
         self.inner.find(query)
     }

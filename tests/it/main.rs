@@ -1,3 +1,4 @@
+mod ahead;
 mod any_bytes;
 mod any_request;
 mod api_http;

@@ -7,7 +7,7 @@ use super::pattern::{Part, Pattern, fold};
 use crate::model::command::DirEntry;
 use crate::model::device::Os;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub(super) struct Walk {
     os: Os,
@@ -36,6 +36,13 @@ enum Asked {
     At(Place),
     /// Whether a directory is there at all.
     Whether(Place),
+}
+
+/// What there is to be asked of a directory.
+enum Wish {
+    All,
+    /// Whether it has this one entry.
+    One(String),
 }
 
 /// A directory, and how far patterns have come when they arrive at it.
@@ -104,32 +111,82 @@ impl Walk {
             if self.is_missing(&key) {
                 continue;
             }
-            let (mut wants_all, mut wanted, mut onward) = (false, BTreeMap::new(), Vec::new());
-            for state in self.open(&place) {
-                match self.part(state) {
-                    Part::Name(name) if self.is_last(state) => {
-                        wanted.insert(fold(name, self.os), name.clone());
-                    }
-                    Part::Name(name) => onward.push((name.clone(), self.after(state))),
-                    Part::Glob(_) | Part::Levels(_) => wants_all = true,
-                }
+            let (wish, onward) = self.wish(&place);
+            for place in onward {
+                self.add(place);
             }
-            if wants_all || wanted.len() > 1 {
-                let look = Look::Into(self.path(&place, None));
-                self.asked = Some(Asked::Into(place));
-                return Some(look);
-            }
-            // Nothing is to be learnt of a directory of which only named ones are wanted.
-            for (name, state) in onward {
-                self.add(place.below(name, state));
-            }
-            if let Some((_, name)) = wanted.pop_first() {
-                let look = Look::At(self.path(&place, Some(&name)));
-                self.asked = Some(Asked::At(place));
+            if let Some(wish) = wish {
+                let look = self.look(&place, &wish);
+                self.asked = Some(match wish {
+                    Wish::All => Asked::Into(place),
+                    Wish::One(_) => Asked::At(place),
+                });
                 return Some(look);
             }
         }
         None
+    }
+
+    /// What will be asked next, whatever is answered now. Of several things below a folder that nobody has
+    /// seen one is enough, since they may all be missing.
+    pub(super) fn ahead(&self, most: usize) -> Vec<Look> {
+        let mut looks = Vec::new();
+        let mut unseen = BTreeSet::new();
+        if let Some(Asked::Into(place) | Asked::At(place) | Asked::Whether(place)) = &self.asked {
+            unseen.insert(self.folder_of(place));
+        }
+        let mut places: VecDeque<Place> = self.ahead.values().take(2 * most).cloned().collect();
+        while let Some(place) = places.pop_front()
+            && looks.len() < most
+        {
+            if self.is_missing(&self.key(&place.root, &place.names)) {
+                continue;
+            }
+            let (wish, onward) = self.wish(&place);
+            for place in onward.into_iter().rev() {
+                places.push_front(place);
+            }
+            if let Some(wish) = wish {
+                let folder = self.folder_of(&place);
+                if self.known.contains(&folder) || unseen.insert(folder) {
+                    looks.push(self.look(&place, &wish));
+                }
+            }
+        }
+        looks
+    }
+
+    /// The folder that a directory is in.
+    fn folder_of(&self, place: &Place) -> Key {
+        let mut key = self.key(&place.root, &place.names);
+        key.pop();
+        key
+    }
+
+    /// What there is to be asked of a directory, and where to go on without asking.
+    fn wish(&self, place: &Place) -> (Option<Wish>, Vec<Place>) {
+        let (mut wants_all, mut wanted, mut onward) = (false, BTreeMap::new(), Vec::new());
+        for state in self.open(place) {
+            match self.part(state) {
+                Part::Name(name) if self.is_last(state) => {
+                    wanted.insert(fold(name, self.os), name.clone());
+                }
+                Part::Name(name) => onward.push(place.below(name.clone(), self.after(state))),
+                Part::Glob(_) | Part::Levels(_) => wants_all = true,
+            }
+        }
+        if wants_all || wanted.len() > 1 {
+            return (Some(Wish::All), Vec::new());
+        }
+        // Nothing is to be learnt of a directory of which only named ones are wanted.
+        (wanted.pop_first().map(|(_, name)| Wish::One(name)), onward)
+    }
+
+    fn look(&self, place: &Place, wish: &Wish) -> Look {
+        match wish {
+            Wish::All => Look::Into(self.path(place, None)),
+            Wish::One(name) => Look::At(self.path(place, Some(name))),
+        }
     }
 
     /// What was there; files that fit come back.

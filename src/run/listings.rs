@@ -1,0 +1,228 @@
+//! What directories were seen to hold, so that one is listed once for all steps of a device.
+//!
+//! Only what neighbouring reads said, and only for a while: whatever may change the endpoint makes it forget.
+//! It answers in the endpoint's words, out of an answer of the endpoint's.
+
+use crate::model::command::{Command, CommandResult, Reply};
+use crate::model::device::Os;
+use crate::model::outcome::{Cause, NO_FOLDER, NOT_FOUND};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a listing speaks for its directory.
+const FRESH: Duration = Duration::from_mins(5);
+/// Bytes of answers that one device may hold in memory.
+const MOST_BYTES: usize = 4 << 20;
+
+pub(super) struct Listings {
+    os: Os,
+    /// By the path as it was asked for: with a separator at its end it is a directory's content.
+    seen: BTreeMap<String, Seen>,
+    bytes: usize,
+}
+
+struct Seen {
+    at: Instant,
+    answer: Result<Reply, Cause>,
+}
+
+impl Listings {
+    pub(super) const fn new(os: Os) -> Self {
+        Self {
+            os,
+            seen: BTreeMap::new(),
+            bytes: 0,
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.seen.clear();
+        self.bytes = 0;
+    }
+
+    /// Remembers an answer to a command that lists.
+    pub(super) fn note(&mut self, command: &Command, answer: &Result<Reply, Cause>) {
+        let Command::DirectoryList { path } = command else {
+            return;
+        };
+        let size = match answer {
+            Ok(reply) => reply.raw.len(),
+            Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => 0,
+            Err(_) => return,
+        };
+        if self.bytes + size <= MOST_BYTES {
+            self.bytes += size;
+            let seen = Seen {
+                at: Instant::now(),
+                answer: answer.clone(),
+            };
+            self.seen.insert(self.fold(path), seen);
+        }
+    }
+
+    /// What the endpoint would say, as far as that is known.
+    pub(super) fn answer(&self, command: &Command) -> Option<Result<Reply, Cause>> {
+        let Command::DirectoryList { path } = command else {
+            return None;
+        };
+        let path = self.fold(path);
+        if let Some(answer) = self.fresh(&path) {
+            return Some(answer.clone());
+        }
+        let separator = self.os.separator();
+        // From the directory itself upwards: what the nearest one that was seen says, counts.
+        let mut below = path.strip_suffix(separator).unwrap_or(&path);
+        let mut is_itself = !path.ends_with(separator);
+        while let Some((folder, name)) = below.rsplit_once(separator) {
+            if !is_plain(name) {
+                return None;
+            }
+            match self.fresh(&format!("{folder}{separator}")) {
+                Some(Ok(reply)) => return self.entry(reply, name, is_itself),
+                Some(Err(cause)) if cause.is_endpoint_code(&[NO_FOLDER]) => {
+                    return Some(Err(cause.clone()));
+                }
+                _ => {}
+            }
+            (below, is_itself) = (folder, false);
+        }
+        None
+    }
+
+    fn fresh(&self, path: &str) -> Option<&Result<Reply, Cause>> {
+        let seen = self.seen.get(path)?;
+        (seen.at.elapsed() < FRESH).then_some(&seen.answer)
+    }
+
+    /// What a listing says of a name: that there is none, or its entry, if that is what was asked for.
+    fn entry(&self, listing: &Reply, name: &str, is_asked: bool) -> Option<Result<Reply, Cause>> {
+        let CommandResult::Entries(entries) = &listing.result else {
+            return None;
+        };
+        let mut entries = entries.iter();
+        match entries.find(|entry| self.fold(entry.name.raw()) == name) {
+            Some(entry) if is_asked => Some(Ok(Reply {
+                result: CommandResult::Entries(vec![entry.clone()]),
+                ..listing.clone()
+            })),
+            Some(_) => None,
+            None => {
+                let code = if is_asked { NOT_FOUND[0] } else { NO_FOLDER };
+                Some(Err(Cause::Endpoint { code }))
+            }
+        }
+    }
+
+    fn fold(&self, path: &str) -> String {
+        match self.os {
+            Os::Windows => path.replace('/', "\\").to_lowercase(),
+            Os::Macos => path.to_lowercase(),
+            Os::Linux | Os::Other => path.to_owned(),
+        }
+    }
+}
+
+/// A name that its directory lists as it is: no short name of an older system, no stream, nothing that a
+/// system reads as another name.
+fn is_plain(name: &str) -> bool {
+    name.is_ascii() && !name.is_empty() && !name.contains(['~', ':']) && !name.ends_with(['.', ' '])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::command::DirEntry;
+    use crate::model::id::{CommandId, SessionId};
+
+    fn list(path: &str) -> Command {
+        Command::DirectoryList { path: path.into() }
+    }
+
+    fn holding(names: &[&str]) -> Reply {
+        let entry = |name: &&str| DirEntry {
+            name: (*name).into(),
+            size: 1,
+            attributes: Vec::new(),
+            created: None,
+            accessed: None,
+            written: None,
+        };
+        Reply {
+            session: SessionId::from("1:7"),
+            command: CommandId(3),
+            result: CommandResult::Entries(names.iter().map(entry).collect()),
+            raw: vec![b'x'; 100],
+        }
+    }
+
+    fn said(listings: &Listings, path: &str) -> String {
+        match listings.answer(&list(path)) {
+            None => "?".to_owned(),
+            Some(Err(Cause::Endpoint { code })) => format!("{}", code & 0xff),
+            Some(Err(other)) => other.summary(),
+            Some(Ok(reply)) => match reply.result {
+                CommandResult::Entries(entries) => {
+                    let names: Vec<_> = entries.iter().map(|entry| entry.name.raw()).collect();
+                    names.join(" ")
+                }
+                other => format!("{other:?}"),
+            },
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listing_speaks_for_its_directory_and_what_is_not_below_it() {
+        let mut seen = Listings::new(Os::Windows);
+        seen.note(&list(r"C:\Before\"), &Ok(holding(&["x"])));
+        seen.forget();
+        seen.note(&list(r"C:\Users\"), &Ok(holding(&["Ann", "bob.old"])));
+        let missing = Err(Cause::Endpoint { code: NO_FOLDER });
+        seen.note(&list(r"C:\Gone\x\"), &missing);
+        let denied = Err(Cause::Endpoint { code: 0x8007_0005 });
+        seen.note(&list(r"C:\Closed\"), &denied);
+        for (path, expected) in [
+            (r"C:\Before\", "?"),
+            (r"c:\users\", "Ann bob.old"),
+            (r"C:/Users/ANN", "Ann"),
+            (r"C:\Users\carl", "2"),
+            (r"C:\Users\carl\", "3"),
+            (r"C:\Users\carl\Desktop\", "3"),
+            (r"C:\Users\ann\Desktop\", "?"),
+            (r"C:\Gone\x\y\z.txt", "3"),
+            (r"C:\Gone\y\", "?"),
+            (r"C:\Closed\", "?"),
+            (r"C:\Closed\x", "?"),
+            // Names that a listing does not have, and that may be there all the same.
+            (r"C:\Users\BOBOLD~1", "?"),
+            (r"C:\Users\ann.", "?"),
+            (r"C:\Users\zoë", "?"),
+            (r"C:\Users\..\x\", "?"),
+            (r"D:\", "?"),
+        ] {
+            assert_eq!(said(&seen, path), expected, "{path}");
+        }
+        tokio::time::advance(FRESH).await;
+        assert_eq!(said(&seen, r"C:\Users\"), "?", "it is too old");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn case_counts_where_it_does() {
+        let mut seen = Listings::new(Os::Linux);
+        seen.note(&list("/"), &Ok(holding(&["home", "Home"])));
+        assert_eq!(said(&seen, "/Home"), "Home");
+        assert_eq!(said(&seen, "/HOME/x/"), "3");
+        assert_eq!(said(&seen, "/home/x/"), "?");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_has_an_end() {
+        let mut seen = Listings::new(Os::Linux);
+        let mut large = holding(&["a"]);
+        large.raw = vec![0; MOST_BYTES - 50];
+        seen.note(&list("/a/"), &Ok(large));
+        seen.note(&list("/b/"), &Ok(holding(&["b"])));
+        assert_eq!(said(&seen, "/a/"), "a");
+        assert_eq!(said(&seen, "/b/"), "?");
+    }
+}
