@@ -436,6 +436,10 @@ mod tests {
                 "c.psc [a]: `ssl_verify` is neither yes nor no: use true, yes, on, 1, or false, no, off, 0",
             ),
             (
+                &format!("{good}read_ahead=17"),
+                "c.psc [a]: `read_ahead` is no number from 1 to 16",
+            ),
+            (
                 &format!("{good}Token=x"),
                 "c.psc [a]: `token` is given twice",
             ),

@@ -116,13 +116,12 @@ impl Link {
         }
     }
 
-    /// Whether what a command lists was seen already, or is being listed.
+    /// Whether what a command asks was seen already, or is being listed.
     fn will_be_known(&self, command: &Command, now: &Command) -> bool {
         let mut early = self.ahead.early.iter().map(|early| &early.planned.command);
-        matches!(command, Command::DirectoryList { .. })
-            && (command == now
-                || early.any(|early| early == command)
-                || self.listings.answer(command).is_some())
+        let is_listing = matches!(command, Command::DirectoryList { .. });
+        self.listings.answer(command).is_some()
+            || is_listing && (command == now || early.any(|early| early == command))
     }
 
     /// Waits for what was handed over before something that was not: the clock of a command starts when it

@@ -41,10 +41,16 @@ impl Listings {
         self.bytes = 0;
     }
 
-    /// Remembers an answer to a command that lists.
+    /// Remembers what an answer says of directories.
     pub(super) fn note(&mut self, command: &Command, answer: &Result<Reply, Cause>) {
-        let Command::DirectoryList { path } = command else {
-            return;
+        let folder;
+        let path = match (command, answer) {
+            (Command::DirectoryList { path }, _) => path,
+            (Command::GetFile { path, .. }, Err(cause)) if cause.is_endpoint_code(&[NO_FOLDER]) => {
+                folder = self.folder_of(path);
+                &folder
+            }
+            _ => return,
         };
         let size = match answer {
             Ok(reply) => reply.raw.len(),
@@ -63,9 +69,18 @@ impl Listings {
 
     /// What the endpoint would say, as far as that is known.
     pub(super) fn answer(&self, command: &Command) -> Option<Result<Reply, Cause>> {
-        let Command::DirectoryList { path } = command else {
-            return None;
-        };
+        match command {
+            Command::DirectoryList { path } => self.listing(path),
+            // There is no file in a folder that is not there.
+            Command::GetFile { path, .. } => match self.listing(&self.folder_of(path)) {
+                Some(Err(cause)) if cause.is_endpoint_code(&[NO_FOLDER]) => Some(Err(cause)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn listing(&self, path: &str) -> Option<Result<Reply, Cause>> {
         let path = self.fold(path);
         if let Some(answer) = self.fresh(&path) {
             return Some(answer.clone());
@@ -88,6 +103,14 @@ impl Listings {
             (below, is_itself) = (folder, false);
         }
         None
+    }
+
+    /// The folder of a file, as it would be listed.
+    fn folder_of(&self, path: &str) -> String {
+        let path = self.fold(path);
+        let separator = self.os.separator();
+        let (folder, _) = path.rsplit_once(separator).unwrap_or_default();
+        format!("{folder}{separator}")
     }
 
     fn fresh(&self, path: &str) -> Option<&Result<Reply, Cause>> {
@@ -213,6 +236,35 @@ mod tests {
         assert_eq!(said(&seen, "/Home"), "Home");
         assert_eq!(said(&seen, "/HOME/x/"), "3");
         assert_eq!(said(&seen, "/home/x/"), "?");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_is_not_looked_for_where_there_is_no_folder() {
+        let get = |path: &str| Command::GetFile {
+            path: path.into(),
+            offset: 0,
+            count: None,
+        };
+        let mut seen = Listings::new(Os::Windows);
+        seen.note(&list(r"C:\Users\"), &Ok(holding(&["Ann"])));
+        let missing = Err(Cause::Endpoint { code: NO_FOLDER });
+        seen.note(&get(r"C:\Gone\a.txt"), &missing);
+        for (path, is_known) in [
+            (r"C:\Users\carl\x.txt", true),
+            (r"C:\gone\b.txt", true),
+            (r"C:\Gone\sub\b.txt", true),
+            // A file may have come meanwhile.
+            (r"C:\Users\new.txt", false),
+            (r"C:\Users\Ann\x.txt", false),
+            ("x.txt", false),
+        ] {
+            let answer = seen.answer(&get(path));
+            assert_eq!(
+                answer.is_some_and(|answer| answer.is_err()),
+                is_known,
+                "{path}"
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]
