@@ -13,7 +13,7 @@ use crate::model::id::{CommandId, SessionId, StepId};
 use crate::model::outcome::Cause;
 use std::collections::VecDeque;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 /// How long taking a command back may take.
 pub(super) const TAKE_BACK: Duration = Duration::from_secs(10);
@@ -80,8 +80,9 @@ impl Link {
         if let Some(at) = self.ahead.planned.iter().position(is_it) {
             self.ahead.planned.remove(at);
         }
+        let session = self.hold.current().ok()?.session.id();
         let mut early = self.ahead.early.iter();
-        let at = early.position(|early| is_it(&early.planned))?;
+        let at = early.position(|early| is_it(&early.planned) && early.session == session)?;
         self.ahead.early.remove(at)
     }
 
@@ -127,7 +128,6 @@ impl Link {
     /// Waits for what was handed over before something that was not: the clock of a command starts when it
     /// runs.
     pub(super) async fn let_early_ones_end(&mut self) {
-        let begun = Instant::now();
         let (deadline, patience) = (self.now.deadline, self.patience());
         let mut early = std::mem::take(&mut self.ahead.early);
         for one in early.iter_mut().filter(|one| one.answer.is_none()) {
@@ -141,7 +141,6 @@ impl Link {
             }
         }
         self.ahead.early = early;
-        self.now.deadline += begun.elapsed();
     }
 
     /// Takes back all that was handed over and not asked for.

@@ -165,14 +165,13 @@ impl Link {
         let (result, reached) = match issued {
             Ok((session, id)) => {
                 self.issued(command, session.clone(), id).await;
-                let was_early = early.is_some();
-                if !was_early {
+                if early.is_none() {
                     self.let_early_ones_end().await;
                 }
                 if command.is_read() {
                     self.look_ahead(command).await;
                 }
-                // The clock of a command starts when the backend has it.
+                // The clock of a command starts when it is its turn.
                 self.now.deadline += begun.elapsed();
                 let result = match early.and_then(|early| early.answer) {
                     Some(answer) => answer,
