@@ -289,6 +289,13 @@ impl Files {
         }
     }
 
+    /// Holds what is there open without sharing, or lets go of it.
+    pub fn hold(&mut self, parts: &[String], locked: bool) {
+        if let Some(node) = self.node(parts).cloned() {
+            self.insert(parts, Node { locked, ..node });
+        }
+    }
+
     /// Takes a node away with everything below it, locked or not: how images are built.
     pub fn remove(&mut self, parts: &[String]) -> Result<(), Code> {
         self.node(parts).ok_or(self.missing(parts))?;

@@ -5,6 +5,7 @@
 pub mod code;
 pub mod content;
 pub mod files;
+mod hives;
 pub mod layered;
 pub mod memory;
 pub mod order;
@@ -326,12 +327,14 @@ impl Endpoint {
             protected: false,
             ends: Some(due),
         });
-        if let Some(parts) = output {
+        let saved = run.change.and_then(|change| change.apply(self));
+        let output = output.map(|parts| (parts, Content::Bytes(run.output.into())));
+        for (parts, content) in saved.into_iter().chain(output) {
             self.late.push(Late {
                 pid: Some(pid),
                 due,
                 parts,
-                content: Content::Bytes(run.output.into()),
+                content,
             });
         }
         Ok(Begun {

@@ -4,6 +4,7 @@
 
 use super::code::Code;
 use super::files::Node;
+use super::hives::{self, Change};
 use super::shell;
 use super::{Endpoint, Facts, path};
 use crate::model::device::Os;
@@ -57,6 +58,8 @@ pub(in crate::sim) enum Does {
     Cat,
     Tasklist,
     Ps,
+    /// What `reg.exe` does with whole hives.
+    Reg,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -86,6 +89,8 @@ pub struct Run {
     pub image: String,
     /// False when the data does not know what it would print.
     pub known: bool,
+    /// What becomes of registry and files.
+    pub(super) change: Option<Change>,
 }
 
 impl Run {
@@ -96,6 +101,7 @@ impl Run {
             takes: Duration::ZERO,
             image,
             known: true,
+            change: None,
         }
     }
 }
@@ -223,6 +229,12 @@ impl Row {
             }
             Does::Tasklist => tasklist(endpoint),
             Does::Ps => ps(endpoint),
+            Does::Reg => {
+                let said = hives::reg(args, endpoint, facts);
+                run.code = said.code;
+                run.change = said.change;
+                said.text
+            }
         };
         run.output = encode(&text, self.encoding, endpoint.os);
         run

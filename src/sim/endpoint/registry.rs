@@ -2,6 +2,7 @@
 
 use super::code::Code;
 use super::layered::{Layered, Place};
+use std::collections::BTreeMap;
 
 /// Aliases of hives and of the views into them, longest first where one begins another.
 const HIVES: [(&str, &str); 10] = [
@@ -64,11 +65,16 @@ pub struct Key {
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     keys: Layered<Place, Key>,
+    /// What was loaded from files: where it stands, and the path of its file; both folded.
+    loaded: BTreeMap<String, String>,
 }
 
 impl Registry {
     pub fn on(keys: Layered<Place, Key>) -> Self {
-        Self { keys }
+        Self {
+            keys,
+            loaded: BTreeMap::new(),
+        }
     }
 
     /// The values of a key and the names of the keys below it.
@@ -115,7 +121,8 @@ impl Registry {
         if self.key(&folded).is_some() {
             return Err(Code::ALREADY_EXISTS);
         }
-        self.make(path)
+        self.make(path, &folded);
+        Ok(())
     }
 
     pub fn delete(&mut self, path: &str) -> Result<(), Code> {
@@ -129,10 +136,14 @@ impl Registry {
     }
 
     /// Puts values into a key, made if it is not there, over those of the same name: how images are built.
+    /// The keys of a hive that nobody has loaded stand below the path of its file.
     pub fn plant(&mut self, path: &str, values: Vec<Value>) -> Result<(), Code> {
-        let folded = canonical(path)?;
+        let folded = match in_file(path) {
+            Some(folded) => folded,
+            None => canonical(path)?,
+        };
         if self.key(&folded).is_none() {
-            self.make(path)?;
+            self.make(path, &folded);
         }
         self.change(&folded, |key| {
             let is_new = |name: &str| {
@@ -149,8 +160,46 @@ impl Registry {
         self.keys.share();
     }
 
-    fn make(&mut self, path: &str) -> Result<(), Code> {
-        let folded = canonical(path)?;
+    /// Hangs a file's keys below a hive, under a name that is not taken.
+    pub fn load(&mut self, path: &str, file: &str) -> Result<(), Code> {
+        let (folded, name) = right_below_a_hive(path)?;
+        if self.key(&folded).is_some() {
+            return Err(Code::ACCESS_DENIED);
+        }
+        let file = file.to_lowercase();
+        self.carry(&file, &folded, name);
+        self.loaded.insert(folded, file);
+        Ok(())
+    }
+
+    /// Takes what was loaded away again, with what became of it since; gives the path of its file.
+    pub fn unload(&mut self, path: &str) -> Result<String, Code> {
+        let (folded, _) = right_below_a_hive(path)?;
+        let file = self.loaded.remove(&folded).ok_or(Code::INVALID_PARAMETER)?;
+        let name = file.rsplit('\\').next().unwrap_or(&file).to_owned();
+        self.carry(&folded, &file, &name);
+        Ok(file)
+    }
+
+    /// Takes a key with all below it elsewhere.
+    fn carry(&mut self, from: &str, to: &str, name: &str) {
+        let values = self.key(from).map(|key| key.values.clone());
+        let below = self.below(from).into_iter();
+        let below: Vec<String> = below.map(|key| key.name.to_string()).collect();
+        self.keys.remove(&place(from));
+        let key = Key {
+            name: name.into(),
+            values: values.unwrap_or_default(),
+        };
+        self.keys.insert(place(to), key);
+        for name in below {
+            let folded = name.to_lowercase();
+            let (from, to) = (format!("{from}\\{folded}"), format!("{to}\\{folded}"));
+            self.carry(&from, &to, &name);
+        }
+    }
+
+    fn make(&mut self, path: &str, folded: &str) {
         // Names below an alias come as the caller wrote them; those of the alias itself stay folded.
         let written: Vec<&str> = path.split('\\').filter(|p| !p.is_empty()).collect();
         let parts: Vec<&str> = folded.split('\\').collect();
@@ -171,7 +220,6 @@ impl Registry {
                 self.keys.insert(place, key);
             }
         }
-        Ok(())
     }
 
     fn key(&self, folded: &str) -> Option<&Key> {
@@ -229,6 +277,25 @@ fn canonical(path: &str) -> Result<String, Code> {
     } else {
         format!("{true_name}\\{rest}")
     })
+}
+
+/// The path of a key in a hive's file, folded.
+fn in_file(path: &str) -> Option<String> {
+    let is_drive =
+        |bytes: &[u8]| matches!(bytes, [letter, b':', b'\\', ..] if letter.is_ascii_alphabetic());
+    is_drive(path.as_bytes()).then(|| path.trim_matches('\\').to_lowercase())
+}
+
+/// A key that hives are loaded as: its path, folded, and its name.
+fn right_below_a_hive(path: &str) -> Result<(String, &str), Code> {
+    let folded = canonical(path)?;
+    let name = path.trim_matches('\\').rsplit('\\').next();
+    match folded.split_once('\\') {
+        Some(("hklm" | "hku", rest)) if !rest.contains('\\') => {
+            Ok((folded, name.unwrap_or_default()))
+        }
+        _ => Err(Code::INVALID_PARAMETER),
+    }
 }
 
 fn place(folded: &str) -> Place {
@@ -324,5 +391,36 @@ mod tests {
             registry.enumerate(r"HKLM\SOFTWARE\Vendor").map(|(_, k)| k),
             Ok(vec!["Run".into()])
         );
+    }
+
+    #[test]
+    fn a_hive_is_loaded_and_unloaded_with_what_changed_in_it() {
+        let mut registry = registry();
+        let file = r"C:\Users\Old\NTUSER.DAT";
+        registry
+            .plant(&format!(r"{file}\Software\Run"), vec![value("a", "1")])
+            .expect("a file");
+        assert!(registry.enumerate(file).is_err());
+        assert_eq!(registry.load(r"HKU\Tmp", file), Ok(()));
+        assert_eq!(registry.load(r"HKU\tmp", file), Err(Code::ACCESS_DENIED));
+        assert_eq!(
+            registry.load(r"HKU\a\b", file),
+            Err(Code::INVALID_PARAMETER)
+        );
+        assert_eq!(
+            registry.enumerate("HKU").map(|(_, keys)| keys),
+            Ok(vec!["S-1-5-18".into(), "Tmp".into()])
+        );
+        let run = r"HKU\Tmp\software\run\A";
+        assert_eq!(registry.query(run), Ok(value("a", "1")));
+        assert_eq!(registry.set(run, value("", "2"), Overwrite::Yes), Ok(()));
+        assert_eq!(
+            registry.unload(r"HKU\S-1-5-18"),
+            Err(Code::INVALID_PARAMETER)
+        );
+        assert_eq!(registry.unload(r"HKU\tmp"), Ok(file.to_lowercase()));
+        assert_eq!(registry.query(run), Err(Code::FILE_NOT_FOUND));
+        assert_eq!(registry.load(r"HKU\Tmp", file), Ok(()));
+        assert_eq!(registry.query(run), Ok(value("a", "2")));
     }
 }

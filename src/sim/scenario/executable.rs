@@ -16,6 +16,7 @@ impl Choice for Does {
         ("cat", Self::Cat),
         ("tasklist", Self::Tasklist),
         ("ps", Self::Ps),
+        ("reg", Self::Reg),
     ];
 }
 

@@ -174,9 +174,12 @@ impl KeyItem {
             return Err(format!("{} has no registry", device.os));
         }
         let hives = ["HKLM", "HKU", "HKCU", "HKCR", "HKCC"];
-        self.0
-            .furnish(device)
-            .map_err(|_| format!("a key begins with {}", List::or(&hives)))
+        self.0.furnish(device).map_err(|_| {
+            format!(
+                "a key begins with {}, or with the path of a file that is a hive",
+                List::or(&hives)
+            )
+        })
     }
 }
 

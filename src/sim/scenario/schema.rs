@@ -202,7 +202,8 @@ struct File {
 #[schemars(deny_unknown_fields, transform = short_form("key"))]
 #[expect(dead_code, reason = "only their schema is wanted")]
 struct Key {
-    /// Its path, beginning with a hive such as HKLM.
+    /// Its path, beginning with a hive such as HKLM, or with the path of a hive's file that nobody has
+    /// loaded: `C:\Users\old\NTUSER.DAT\Software`.
     key: String,
     /// The values in it.
     values: Option<Vec<KeyValue>>,
