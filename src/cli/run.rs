@@ -142,13 +142,16 @@ fn refuse_changes(plan: &Plan, asked: &Asked<'_>, scope: &Scope) -> Result<(), F
         "the step `{}` may change the endpoint, and this version runs such steps on simulated devices only",
         step.id
     );
-    let effect = match asked.typed.command {
-        "exec" => "--effect read",
-        _ => "effect: read",
+    let hint = match (asked.typed.command, step.kind.spec().key) {
+        ("exec", _) => {
+            "if the command only reads, say so: --effect read; or rehearse with --simulate"
+        }
+        (_, "exec" | "run_tool") => {
+            "if the command only reads, say so: effect: read; or rehearse with --simulate"
+        }
+        _ => "leave it out, or rehearse with --simulate",
     };
-    Err(Failure::new(Exit::Refused, message).hint(format!(
-        "if the command only reads, say so: {effect}; or rehearse with --simulate"
-    )))
+    Err(Failure::new(Exit::Refused, message).hint(hint))
 }
 
 fn unwritable(error: &DiskError) -> Failure {

@@ -6,6 +6,7 @@ pub mod blame;
 pub mod command;
 pub mod conceal;
 pub mod device;
+mod device_state;
 pub mod effect;
 mod endpoint_code;
 pub mod event;

@@ -3,6 +3,7 @@
 //! A [`Cause`] is made where the fact is known, holds data and no sentences, and answers what a
 //! person and the retry table ask of it.
 
+pub use super::device_state::DeviceState;
 use super::effect::Reached;
 use super::endpoint_code::known;
 pub use super::endpoint_code::{LOCKED, NO_FOLDER, NOT_FOUND};
@@ -11,7 +12,6 @@ use crate::text::escape::Escaped;
 use crate::text::source::Span;
 use crate::text::words::Count;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::time::Duration;
 
 /// How a step ended.
@@ -48,49 +48,6 @@ impl Outcome {
                 Some(cause)
             }
         }
-    }
-}
-
-/// How a device ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceState {
-    Ok,
-    Partial,
-    Failed,
-    Unreachable,
-    Skipped,
-    Unknown,
-    Cancelled,
-}
-
-impl DeviceState {
-    pub const ALL: [Self; 7] = [
-        Self::Ok,
-        Self::Partial,
-        Self::Failed,
-        Self::Unreachable,
-        Self::Skipped,
-        Self::Unknown,
-        Self::Cancelled,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Partial => "partial",
-            Self::Failed => "failed",
-            Self::Unreachable => "unreachable",
-            Self::Skipped => "skipped",
-            Self::Unknown => "unknown",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-impl fmt::Display for DeviceState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 
@@ -215,6 +172,17 @@ pub enum Cause {
     Locked {
         what: RemoteText,
     },
+    /// It is locked, and Windows cannot save it either.
+    NotAHive {
+        what: RemoteText,
+    },
+    /// `reg.exe` did not do what it was started for.
+    RegFailed {
+        code: Option<i64>,
+        said: RemoteText,
+    },
+    /// Nobody loaded the user's hive, and loading it is not permitted.
+    LoggedOff,
     /// An earlier step failed with `on_error: fail`.
     EarlierFailure {
         step: String,
@@ -273,6 +241,9 @@ impl Cause {
             | Self::UntilFalse { .. }
             | Self::AssertFailed { .. }
             | Self::Locked { .. }
+            | Self::NotAHive { .. }
+            | Self::RegFailed { .. }
+            | Self::LoggedOff
             | Self::Disk { .. }
             | Self::Disproved { .. }
             | Self::Missing { .. } => Reached::Yes,
@@ -439,6 +410,13 @@ impl Cause {
             Self::WhenFalse => "`when` is false".into(),
             Self::Missing { what } => format!("not there: {what}"),
             Self::Locked { what } => format!("locked: {what}"),
+            Self::NotAHive { what } => {
+                format!("locked, and no registry hive that reg.exe could save: {what}")
+            }
+            Self::RegFailed { code, said } => reg_failed(*code, said),
+            Self::LoggedOff => {
+                "not read: the user is logged off, and the playbook does not permit `exec`".into()
+            }
             Self::EarlierFailure { step } => format!("not run, because `{step}` failed"),
             Self::Disproved { step, cause } => {
                 format!("its proof `{step}` failed: {}", cause.summary())
@@ -480,6 +458,13 @@ impl Cause {
             Self::Internal { .. } => "please report it, with the run directory's journal.jsonl",
             _ => return None,
         })
+    }
+}
+
+fn reg_failed(code: Option<i64>, said: &RemoteText) -> String {
+    match code {
+        Some(code) => format!("reg.exe ended with exit code {code}: {said}"),
+        None => format!("reg.exe failed: {said}"),
     }
 }
 

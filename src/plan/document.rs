@@ -225,7 +225,7 @@ fn step_line(step: &crate::playbook::Step) -> StepLine {
         name: step.label.clone(),
         action: spec.key.to_owned(),
         effect: step.kind.effect(),
-        permissions: spec.permissions.to_vec(),
+        permissions: step.kind.permissions().to_vec(),
         os: step.os.clone(),
         part: step.place.part,
         used: None,

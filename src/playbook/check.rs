@@ -105,13 +105,17 @@ fn ids(steps: &mut [Step], all: &mut Diagnostics) {
 
 fn permissions(playbook: &Playbook, all: &mut Diagnostics) {
     for step in playbook.written() {
-        let spec = step.kind.spec();
-        for needed in spec.permissions {
+        for needed in step.kind.permissions() {
             if playbook.permissions.contains(needed) {
                 continue;
             }
-            let message = format!("`{}` needs the permission `{needed}`", spec.key);
-            all.error(Code::Permission, step.span, message)
+            let key = step.kind.spec().key;
+            let (span, what) = match step.kind.reason(*needed) {
+                Some((span, what)) => (span, format!("{what}, and")),
+                None => (step.span, format!("`{key}`")),
+            };
+            let message = format!("{what} needs the permission `{needed}`");
+            all.error(Code::Permission, span, message)
                 .help(declare(playbook, *needed));
         }
     }

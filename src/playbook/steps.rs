@@ -9,7 +9,7 @@ use super::syntax::is_identifier;
 use super::vars::Vars;
 use super::{Block, Part, Place, Step, proof, undo, used};
 use crate::model::device::Os;
-use crate::model::effect::Effect;
+use crate::model::effect::{Effect, Permission};
 use crate::model::id::StepId;
 use crate::step::{KINDS, NOT_BUILT, StepKind};
 use crate::template::{Expr, Fields, FromNode};
@@ -72,10 +72,16 @@ pub(super) struct Around {
     pub(super) tags: Vec<String>,
     pub(super) vars: Vars,
     pub(super) no_log: bool,
+    /// Of the playbook.
+    pub(super) permits_exec: bool,
 }
 
 /// Reads `steps` and `always`, in the order in which they run.
-pub(super) fn read(fields: &mut Fields<'_, '_>, defaults: &Defaults) -> (Vec<Step>, Vec<Block>) {
+pub(super) fn read(
+    fields: &mut Fields<'_, '_>,
+    defaults: &Defaults,
+    permissions: &[Permission],
+) -> (Vec<Step>, Vec<Block>) {
     let mut out = Out::default();
     let around = |part| Around {
         place: Place { block: None, part },
@@ -84,6 +90,7 @@ pub(super) fn read(fields: &mut Fields<'_, '_>, defaults: &Defaults) -> (Vec<Ste
         tags: Vec::new(),
         vars: Vars::default(),
         no_log: false,
+        permits_exec: permissions.contains(&Permission::Exec),
     };
     if fields.has("steps") {
         list(fields, "steps", &around(Part::Main), &mut out);
@@ -270,6 +277,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
             step.max_size = step.max_size.take().or_else(|| defaults.max_size.clone());
         }
         StepKind::Exec(step) => step.max_size.clone_from(&defaults.max_size),
+        StepKind::RegQuery(step) => step.permits_exec = around.permits_exec,
         _ => {}
     }
     repeats(&kind, &retry, all);

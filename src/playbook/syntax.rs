@@ -87,7 +87,7 @@ pub(super) fn playbook(
     let vars = named(&mut fields, "vars");
     let targets = fields.or("targets", Targets::default());
     let settings = fields.or("run", Settings::default());
-    let (steps, blocks) = steps::read(&mut fields, &defaults);
+    let (steps, blocks) = steps::read(&mut fields, &defaults, &permissions);
     let outputs = named(&mut fields, "outputs");
     fields.finish();
     Some(Playbook {

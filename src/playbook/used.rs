@@ -388,7 +388,7 @@ fn sum(playbook: Playbook, uses: BTreeMap<usize, Arc<Unit>>, own: &mut Diagnosti
         let before = steps;
         let Some(unit) = uses.get(&index) else {
             steps += 1;
-            for needed in step.kind.spec().permissions {
+            for needed in step.kind.permissions() {
                 if needs.iter().all(|(known, _)| known != needed) {
                     needs.push((*needed, step.id.to_string()));
                 }

@@ -17,7 +17,7 @@
 //! register: connections
 //! ```
 
-mod quote;
+pub(super) mod quote;
 
 use super::cx::{StepCx, Stop};
 use super::guard::one_of;

@@ -5,7 +5,14 @@
 //! `max_size` nothing is kept. Of a list, the other files are fetched also when one makes the step fail.
 //! `save_as` files it under another path than the one it was fetched from. `offset` and `count` fetch a part.
 //!
-//! Not built yet, and refused by `run`: `sample` and `if_locked: reg_save`.
+//! With `if_locked: reg_save`, Windows saves a registry hive that is locked, and that is fetched in its
+//! place: SAM, SECURITY, SOFTWARE, SYSTEM and DEFAULT of `C:\Windows\System32\config`, and NTUSER.DAT and
+//! UsrClass.dat of every profile whose user is logged on. That runs `reg.exe save` into a file in
+//! `C:\Windows\Temp`, which is deleted afterwards: it needs the permission `exec` too, and counts as a
+//! change. What is saved is what the registry holds then; it has the same keys as the file, and not the
+//! same bytes. Any other file that is locked fails.
+//!
+//! Not built yet, and refused by `run`: `sample`.
 //!
 //! ```yaml
 //! name: Security log
@@ -15,7 +22,8 @@
 //! ```
 
 use super::cx::{Fetched, OnObstacle, StepCx, Stop};
-use super::{Arguments, Built, Ceiling, Foretold, ResultField, Shape, Spec, unexpected};
+use super::reg_query::hive;
+use super::{Arguments, Built, Ceiling, Cost, Foretold, ResultField, Shape, Spec, unexpected};
 use crate::model::command::{Command, CommandResult};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
@@ -24,6 +32,7 @@ use crate::model::row::{Row, RowKind, StoredFile};
 use crate::template::{Choice, Field, Fields, Scope, Template, TemplateError, Word, short_form};
 use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::text::size::Size;
+use crate::text::source::Span;
 use crate::text::yaml::Node;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -34,7 +43,13 @@ pub(super) const SPEC: Spec = Spec {
     permissions: &[Permission::Read],
     effect: Effect::Read,
     os: &Os::NAMED,
-    commands: &["get file"],
+    commands: &[
+        "get file",
+        "reg enum key",
+        "reg query value",
+        "create process",
+        "delete file",
+    ],
     results: &[
         ResultField::new(
             "files",
@@ -63,9 +78,12 @@ pub struct GetFile {
     #[schemars(with = "Word<OnObstacle>", extend("default" = "fail"))]
     pub if_missing: OnObstacle,
     /// What a file that another program holds locked means for the step; `reg_save` has Windows save a
-    /// registry hive first, and fetches that.
+    /// registry hive first, and fetches that; it runs reg.exe, and needs the permission `exec`.
     #[schemars(with = "Word<OnLocked>", extend("default" = "skip"))]
     pub if_locked: OnLocked,
+    /// Where that is said.
+    #[schemars(skip)]
+    pub(super) if_locked_span: Span,
     /// How many bytes at the beginning are left out.
     #[schemars(extend("default" = 0))]
     pub offset: Field<Size>,
@@ -104,6 +122,7 @@ impl GetFile {
         let max_size = fields.optional("max_size");
         let if_missing = fields.or("if_missing", OnObstacle::Fail);
         let if_locked = fields.or("if_locked", OnLocked::Skip);
+        let if_locked_span = fields.key_span("if_locked");
         let mut not_built = Vec::new();
         let offset = fields.or("offset", Field::Literal(Size::from_bytes(0)));
         let count: Option<Field<Size>> = fields.optional("count");
@@ -123,10 +142,6 @@ impl GetFile {
                 .help("remove it, or say how many bytes you want");
         }
         let sample = fields.later_or("sample", false, &mut not_built);
-        if if_locked == OnLocked::RegSave {
-            let span = fields.key_span("if_locked");
-            not_built.push(Diagnostic::not_built(span, "if_locked: reg_save"));
-        }
         if save_as.is_some() && path.as_ref().is_some_and(|paths| paths.len() > 1) {
             let span = fields.key_span("save_as");
             let message = "`save_as` names one file, and `path` is a list";
@@ -142,11 +157,36 @@ impl GetFile {
             max_size,
             if_missing,
             if_locked,
+            if_locked_span,
             offset,
             count,
             sample,
             not_built,
         })
+    }
+
+    pub(super) const fn permissions(&self) -> &'static [Permission] {
+        match self.if_locked {
+            OnLocked::RegSave => &[Permission::Read, Permission::Exec],
+            OnLocked::Fail | OnLocked::Skip => SPEC.permissions,
+        }
+    }
+
+    pub(super) const fn reason(&self, needed: Permission) -> Option<(Span, &'static str)> {
+        match (self.if_locked, needed) {
+            (OnLocked::RegSave, Permission::Exec) => {
+                Some((self.if_locked_span, "`if_locked: reg_save` runs reg.exe"))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) const fn effect(&self) -> Effect {
+        match self.if_locked {
+            // A hive that was saved can be saved again.
+            OnLocked::RegSave => Effect::Converge,
+            OnLocked::Fail | OnLocked::Skip => SPEC.effect,
+        }
     }
 
     pub(super) fn arguments(&self) -> Arguments<'_> {
@@ -163,7 +203,12 @@ impl GetFile {
                 Some(most) => Ceiling::Given(most),
                 None => Ceiling::Open,
             },
-            ..Arguments::costing(files, files)
+            cost: Cost {
+                commands: files,
+                contents: files,
+                open_ended: self.if_locked == OnLocked::RegSave,
+            },
+            ..Arguments::default()
                 .with("path", &self.path)
                 .with("save_as", &self.save_as)
         }
@@ -176,13 +221,24 @@ impl GetFile {
         for template in &self.path {
             let path = template.render(cx.scope)?;
             let save_as = self.save_as.as_ref().map(|name| name.render(cx.scope));
-            match fetch(cx, &path, save_as.transpose()?.as_deref(), part, limit).await {
+            let save_as = save_as.transpose()?;
+            let save_as = save_as.as_deref();
+            let mut fetched = fetch(cx, &path, save_as, part, limit).await;
+            let is_hive = self.if_locked == OnLocked::RegSave && is_locked(&fetched);
+            if is_hive {
+                fetched = hive::fetch(cx, &path, save_as, part, limit).await;
+            }
+            match fetched {
                 Ok(file) => {
-                    cx.rows.push(row_of(&file, part));
+                    let mut row = row_of(&file, part);
+                    if is_hive {
+                        row.extra.insert("saved_by".into(), json!("reg save"));
+                    }
+                    cx.rows.push(row);
                     files.push(listed(&file));
                 }
                 Err(cause) => {
-                    let excuse = self.excuse(&cause, &path);
+                    let excuse = self.excuse(&cause, &path).filter(|_| !is_hive);
                     cx.rows.push(Row {
                         cause: Some(excuse.clone().unwrap_or_else(|| cause.clone())),
                         path: Some(path.into()),
@@ -227,7 +283,10 @@ impl GetFile {
             let path = path.render(scope)?;
             Ok(command(&path, part, limit))
         });
-        Ok(Foretold::all(commands.collect::<Result<_, _>>()?))
+        Ok(Foretold {
+            commands: commands.collect::<Result<_, _>>()?,
+            is_all: self.if_locked != OnLocked::RegSave,
+        })
     }
 
     /// The same cause in the author's words, where the author foresaw it.
@@ -283,9 +342,21 @@ pub(super) fn command(path: &str, part: Part, limit: Option<u64>) -> Command {
     }
 }
 
+fn is_locked(fetched: &Result<StoredFile, Cause>) -> bool {
+    matches!(fetched, Err(cause) if cause.is_endpoint_code(&LOCKED))
+}
+
 /// Whether another file may well be fetched, and the same one will not be.
 fn is_of_the_file(cause: &Cause) -> bool {
-    matches!(cause, Cause::Endpoint { .. } | Cause::TooLarge { .. }) && !cause.is_transient()
+    let is_its_own = matches!(
+        cause,
+        Cause::Endpoint { .. }
+            | Cause::TooLarge { .. }
+            | Cause::NotAHive { .. }
+            | Cause::RegFailed { .. }
+            | Cause::Missing { .. }
+    );
+    is_its_own && !cause.is_transient()
 }
 
 /// A file as results list it.

@@ -70,7 +70,7 @@ pub use wait::Wait;
 
 use crate::model::command::{Command, Reply};
 use crate::model::device::Os;
-use crate::model::effect::Effect;
+use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::Cause;
 use crate::template::{Scope, TemplateError};
 use crate::text::diagnostic::{Diagnostic, Diagnostics};
@@ -285,6 +285,23 @@ impl StepKind {
         }
     }
 
+    /// The rights that it needs, with its arguments.
+    pub const fn permissions(&self) -> &'static [Permission] {
+        match self {
+            Self::GetFile(step) => step.permissions(),
+            Self::RegQuery(step) => step.permissions(),
+            _ => self.spec().permissions,
+        }
+    }
+
+    /// The argument for which it needs a right that its kind does not need, and what that one does.
+    pub const fn reason(&self, needed: Permission) -> Option<(Span, &'static str)> {
+        match self {
+            Self::GetFile(step) => step.reason(needed),
+            _ => None,
+        }
+    }
+
     /// The arguments as far as a plan and a check look at them.
     pub fn arguments(&self) -> Arguments<'_> {
         match self {
@@ -382,6 +399,8 @@ impl StepKind {
         match self {
             Self::Exec(step) => step.effect,
             Self::RunTool(step) => step.effect,
+            Self::GetFile(step) => step.effect(),
+            Self::RegQuery(step) => step.effect(),
             _ => self.spec().effect,
         }
     }

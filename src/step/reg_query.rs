@@ -2,13 +2,23 @@
 //!
 //! `depth` says how many levels of sub keys are read too. A key or value that does not exist skips the
 //! step, unless `if_missing: fail`. To the sensor, which runs as SYSTEM, `HKCU` is SYSTEM's own;
-//! `hives: all` reads it of every user whose hive is loaded, which is everybody who is logged on.
+//! `hives: all` reads it of every user: of those who are logged on, whose hives are loaded, and of those
+//! who are logged off and have a profile.
+//!
+//! The hive of somebody who is logged off is loaded for that, by `reg.exe load` below `HKU`, and unloaded
+//! again, if the playbook permits `exec`; `UsrClass.dat` in place of `NTUSER.DAT` where `key` is below
+//! `HKCU\Software\Classes`. That counts as a change: Windows writes to the hive's file and to the log files
+//! beside it, and until it is unloaded its user cannot log on with it. One that cannot be unloaded is
+//! reported as left behind. Without the permission, and where it cannot be loaded, a row with the cause
+//! stands in the place of that user's values, and the step is done all the same.
 //!
 //! ```yaml
 //! name: Run keys
 //! reg_query: 'HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run'
 //! register: run_keys
 //! ```
+
+pub(super) mod hive;
 
 use super::cx::{OnObstacle, StepCx, Stop};
 use super::{AHEAD, Arguments, Built, Cost, Foretold, ResultField, Shape, Spec, unexpected};
@@ -34,7 +44,13 @@ pub(super) const SPEC: Spec = Spec {
     permissions: &[Permission::Read],
     effect: Effect::Read,
     os: &[Os::Windows],
-    commands: &["reg enum key", "reg query value"],
+    commands: &[
+        "reg enum key",
+        "reg query value",
+        "create process",
+        "get file",
+        "delete file",
+    ],
     results: &[
         ResultField::new(
             "values",
@@ -70,12 +86,16 @@ pub struct RegQuery {
     /// How many levels of sub keys are read too.
     #[schemars(extend("default" = 0))]
     pub depth: Field<Depth>,
-    /// Whose hives `HKCU` stands for: `own` is the sensor's, `all` those of everybody who is logged on.
+    /// Whose hives `HKCU` stands for: `own` is the sensor's, `all` those of all users; the ones of users who
+    /// are logged off are loaded if the playbook permits `exec`.
     #[schemars(with = "Word<Hives>", extend("default" = "own"))]
     pub hives: Hives,
     /// What a key or value that is not there means for the step.
     #[schemars(with = "Word<OnObstacle>", extend("default" = "skip"))]
     pub if_missing: OnObstacle,
+    /// Whether the playbook permits to load hives.
+    #[schemars(skip)]
+    pub permits_exec: bool,
 }
 
 /// Whose hives `HKCU` stands for.
@@ -122,7 +142,30 @@ impl RegQuery {
             value,
             depth,
             if_missing,
+            permits_exec: false,
         })
+    }
+
+    pub(super) const fn permissions(&self) -> &'static [Permission] {
+        if self.loads() {
+            &[Permission::Read, Permission::Exec]
+        } else {
+            SPEC.permissions
+        }
+    }
+
+    pub(super) const fn effect(&self) -> Effect {
+        if self.loads() {
+            // What was loaded and unloaded can be so again.
+            Effect::Converge
+        } else {
+            SPEC.effect
+        }
+    }
+
+    /// Whether hives of users who are logged off are loaded.
+    const fn loads(&self) -> bool {
+        matches!(self.hives, Hives::All) && self.permits_exec
     }
 
     pub(super) fn arguments(&self) -> Arguments<'_> {
@@ -162,7 +205,7 @@ impl RegQuery {
         let value = value.transpose()?;
         let what = (value.as_deref(), depth);
         let result = match self.hives {
-            Hives::Own => read(cx, &key, what).await.map(Found::into_value),
+            Hives::Own => read(cx, At::own(&key), what).await.map(Found::into_value),
             Hives::All => {
                 let Some(below) = below_current_user(&key) else {
                     let why = format!(
@@ -171,7 +214,7 @@ impl RegQuery {
                     );
                     return Err(TemplateError::new(Code::BadValue, self.key.span(), why).into());
                 };
-                everybodys(cx, below, what).await
+                self.everybodys(cx, below, what).await
             }
         };
         match result {
@@ -181,6 +224,66 @@ impl RegQuery {
                 Err(Stop::Skipped(Cause::Missing { what: key.into() }))
             }
             other => Ok(other?),
+        }
+    }
+
+    /// The same below the hive of each person; where nobody has it, it is missing.
+    async fn everybodys(
+        &self,
+        cx: &mut StepCx<'_>,
+        below: &str,
+        what: What<'_>,
+    ) -> Result<Value, Cause> {
+        let reply = cx.ask(users()).await?;
+        let CommandResult::Key { sub_keys, .. } = &reply.result else {
+            return Err(unexpected(&reply));
+        };
+        if self.loads() {
+            hive::unload_left(cx, sub_keys.iter().map(RemoteText::raw)).await;
+        }
+        let (mut all, mut missing) = (Found::default(), None);
+        let names = sub_keys.iter().map(RemoteText::raw);
+        let loaded: Vec<&str> = names.filter(|name| is_person(name)).collect();
+        for user in &loaded {
+            let key = format!(r"HKU\{user}\{below}");
+            all.add(read(cx, At::own(&key), what).await, &mut missing)?;
+        }
+        let mut unread = false;
+        for user in logged_off(cx, &loaded).await? {
+            let shown = format!(r"HKU\{user}\{below}");
+            let loaded = if self.loads() {
+                let (file, below) = hive::file_for(below);
+                let key = hive::load(cx, &user, file).await;
+                key.map(|key| (key, below))
+            } else {
+                Err(Cause::LoggedOff)
+            };
+            match loaded {
+                Ok((key, below)) => {
+                    let asked = if below.is_empty() {
+                        key.clone()
+                    } else {
+                        format!(r"{key}\{below}")
+                    };
+                    let at = At {
+                        asked: &asked,
+                        shown: &shown,
+                    };
+                    let found = read(cx, at, what).await;
+                    hive::unload(cx, &key, &found).await?;
+                    all.add(found, &mut missing)?;
+                }
+                Err(cause) if is_of_the_user(&cause) => {
+                    unread = true;
+                    cx.rows.push(unread_row(&shown, cause));
+                }
+                Err(cause) => return Err(cause),
+            }
+        }
+        match missing {
+            // Of somebody who was not read, nobody knows whether it is there.
+            Some(cause) if all.is_empty() && !unread => Err(cause),
+            _ => Ok(all.into_value()),
         }
     }
 }
@@ -193,47 +296,91 @@ struct Found {
 }
 
 impl Found {
+    fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.names.is_empty()
+    }
+
     fn into_value(self) -> Value {
-        let found = !self.values.is_empty() || !self.names.is_empty();
-        json!({"found": found, "values": self.values, "names": self.names})
+        json!({"found": !self.is_empty(), "values": self.values, "names": self.names})
+    }
+
+    /// Takes what was found below one more hive, or remembers that it is not there.
+    fn add(
+        &mut self,
+        found: Result<Self, Cause>,
+        missing: &mut Option<Cause>,
+    ) -> Result<(), Cause> {
+        match found {
+            Ok(found) => {
+                self.values.extend(found.values);
+                self.names.extend(found.names);
+            }
+            Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => *missing = Some(cause),
+            Err(cause) => return Err(cause),
+        }
+        Ok(())
+    }
+}
+
+/// A key: what the endpoint is asked for, and what people call it.
+#[derive(Debug, Clone, Copy)]
+struct At<'a> {
+    asked: &'a str,
+    shown: &'a str,
+}
+
+impl<'a> At<'a> {
+    fn own(key: &'a str) -> Self {
+        Self {
+            asked: key,
+            shown: key,
+        }
     }
 }
 
 /// One value, or a key to a depth.
 type What<'a> = (Option<&'a str>, u32);
 
-async fn read(cx: &mut StepCx<'_>, key: &str, (value, depth): What<'_>) -> Result<Found, Cause> {
+async fn read(cx: &mut StepCx<'_>, key: At<'_>, (value, depth): What<'_>) -> Result<Found, Cause> {
     match value {
         Some(value) => one_value(cx, key, value).await,
         None => whole_key(cx, key, depth).await,
     }
 }
 
-/// The same below the hive of each person; where nobody has it, it is missing.
-async fn everybodys(cx: &mut StepCx<'_>, below: &str, what: What<'_>) -> Result<Value, Cause> {
-    let reply = cx.ask(users()).await?;
-    let CommandResult::Key { sub_keys, .. } = &reply.result else {
-        return Err(unexpected(&reply));
-    };
-    let is_person = |name: &&RemoteText| {
-        let name = name.raw();
-        PEOPLE.iter().any(|start| name.starts_with(start)) && !name.ends_with("_Classes")
-    };
-    let mut all = Found::default();
-    let mut missing = None;
-    for user in sub_keys.iter().filter(is_person) {
-        match read(cx, &format!("HKU\\{}\\{below}", user.raw()), what).await {
-            Ok(found) => {
-                all.values.extend(found.values);
-                all.names.extend(found.names);
-            }
-            Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => missing = Some(cause),
-            Err(cause) => return Err(cause),
+fn is_person(sid: &str) -> bool {
+    PEOPLE.iter().any(|start| sid.starts_with(start)) && !sid.ends_with("_Classes")
+}
+
+/// The people who have a profile and whose hives are not loaded.
+async fn logged_off(cx: &mut StepCx<'_>, loaded: &[&str]) -> Result<Vec<String>, Cause> {
+    let mut profiles = match hive::profiles(cx).await {
+        Ok(profiles) => profiles,
+        // Then nobody knows who else there is.
+        Err(cause @ Cause::Endpoint { .. }) => {
+            cx.rows.push(unread_row(hive::PROFILES, cause));
+            return Ok(Vec::new());
         }
-    }
-    match missing {
-        Some(cause) if all.values.is_empty() && all.names.is_empty() => Err(cause),
-        _ => Ok(all.into_value()),
+        Err(cause) => return Err(cause),
+    };
+    profiles.retain(|sid| is_person(sid) && !loaded.contains(&sid.as_str()));
+    Ok(profiles)
+}
+
+/// Whether others can be read all the same.
+fn is_of_the_user(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::LoggedOff | Cause::RegFailed { .. } | Cause::Missing { .. } | Cause::Endpoint { .. }
+    )
+}
+
+/// What stands in the place of values that could not be read.
+fn unread_row(key: &str, cause: Cause) -> Row {
+    Row {
+        path: Some(key.into()),
+        cause: Some(cause),
+        ..Row::new(RowKind::RegistryValue)
     }
 }
 
@@ -256,36 +403,37 @@ fn below_current_user(key: &str) -> Option<&str> {
     is_it.then_some(below)
 }
 
-async fn one_value(cx: &mut StepCx<'_>, key: &str, value: &str) -> Result<Found, Cause> {
-    let reply = cx.ask(value_command(key, value)).await?;
+async fn one_value(cx: &mut StepCx<'_>, key: At<'_>, value: &str) -> Result<Found, Cause> {
+    let reply = cx.ask(value_command(key.asked, value)).await?;
     let CommandResult::Value(value) = &reply.result else {
         return Err(unexpected(&reply));
     };
-    cx.rows.push(row_of(key, value));
+    cx.rows.push(row_of(key.shown, value));
     Ok(Found {
-        values: vec![value_of(key, value)],
+        values: vec![value_of(key.shown, value)],
         names: Vec::new(),
     })
 }
 
-async fn whole_key(cx: &mut StepCx<'_>, root: &str, depth: u32) -> Result<Found, Cause> {
+async fn whole_key(cx: &mut StepCx<'_>, root: At<'_>, depth: u32) -> Result<Found, Cause> {
     let mut values = Vec::new();
     let mut names = Vec::new();
-    let mut pending = VecDeque::from([(root.to_owned(), 0)]);
-    while let Some((key, level)) = pending.pop_front() {
-        let enumeration = |(path, _): &(String, u32)| Command::RegEnumKey { path: path.clone() };
+    // What follows the root.
+    let mut pending = VecDeque::from([(String::new(), 0)]);
+    while let Some((below, level)) = pending.pop_front() {
+        let enumeration = |below: &str| Command::RegEnumKey {
+            path: format!("{}{below}", root.asked),
+        };
         if depth > FLAT.get() {
-            let next = pending.iter().take(AHEAD).map(enumeration);
-            cx.hands.expect(next.collect());
+            let next = pending.iter().take(AHEAD);
+            cx.hands
+                .expect(next.map(|(below, _)| enumeration(below)).collect());
         }
-        let reply = match cx.ask(Command::RegEnumKey { path: key.clone() }).await {
+        let key = format!("{}{below}", root.shown);
+        let reply = match cx.ask(enumeration(&below)).await {
             // A sub key may vanish or be closed to us; that is a row, not the end.
             Err(cause @ Cause::Endpoint { .. }) if level > 0 => {
-                cx.rows.push(Row {
-                    path: Some(key.into()),
-                    cause: Some(cause),
-                    ..Row::new(RowKind::RegistryValue)
-                });
+                cx.rows.push(unread_row(&key, cause));
                 continue;
             }
             other => other?,
@@ -302,11 +450,11 @@ async fn whole_key(cx: &mut StepCx<'_>, root: &str, depth: u32) -> Result<Found,
             values.push(value_of(&key, value));
         }
         for sub_key in sub_keys {
-            let path = format!("{key}\\{}", sub_key.raw());
+            let name = sub_key.raw();
             if level < depth {
-                pending.push_back((path.clone(), level + 1));
+                pending.push_back((format!("{below}\\{name}"), level + 1));
             }
-            names.push(path);
+            names.push(format!("{key}\\{name}"));
         }
         if values.len() + names.len() > MAX_VALUES {
             return Err(Cause::TooMany {

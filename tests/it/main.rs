@@ -7,6 +7,7 @@ mod canary;
 mod engine;
 mod engine_faults;
 mod engine_flow;
+mod engine_hives;
 mod engine_memdump;
 mod engine_use;
 mod engine_vars;

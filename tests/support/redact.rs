@@ -65,10 +65,10 @@ const LIST: &[(&[Part], &str)] = &[
     // The keys of a simulator.
     (&[Hex(40)], "[KEY]"),
     (&[Upper(24), Text("/"), Upper(10)], "[KEY]"),
-    // The outputs of programs have names that are never used twice.
+    // What we put onto endpoints has names that are never used twice.
     (
-        &[Text("sortie-"), Alnum(6), Text("-"), Alnum(8), Text(".out")],
-        "sortie-[RUN]-[NONCE].out",
+        &[Text("sortie-"), Alnum(6), Text("-"), Alnum(8)],
+        "sortie-[RUN]-[NONCE]",
     ),
     (
         &[

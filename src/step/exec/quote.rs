@@ -6,7 +6,7 @@ use crate::model::device::Os;
 const OF_BATCHES: &str = "%!^&|<>()\"\r\n";
 
 /// The error says what cannot be quoted, and why.
-pub(super) fn line(program: &str, args: &[String], os: Os) -> Result<String, String> {
+pub(in crate::step) fn line(program: &str, args: &[String], os: Os) -> Result<String, String> {
     let words = std::iter::once(program).chain(args.iter().map(String::as_str));
     if words.clone().any(|word| word.contains('\0')) {
         return Err("a command line cannot hold the character NUL".to_owned());
