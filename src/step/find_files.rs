@@ -15,6 +15,8 @@
 //! register: notes
 //! ```
 
+#[cfg(test)]
+mod oracle;
 mod pattern;
 mod walk;
 
@@ -84,7 +86,7 @@ pub struct FindFiles {
     pub min_size: Option<Field<Size>>,
     /// Only files of at most this size.
     pub max_size: Option<Field<Size>>,
-    /// Patterns of paths that are left out.
+    /// Patterns of paths that are left out, with all that is below them.
     #[schemars(extend("default" = []))]
     pub exclude: Vec<Template>,
     /// Where more are found, the step fails with those that it has.

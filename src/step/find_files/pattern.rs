@@ -234,8 +234,18 @@ fn homes(os: Os) -> &'static [&'static str] {
 /// Two names that mean the same file are the same after this.
 pub(super) fn fold(name: &str, os: Os) -> String {
     match os {
-        Os::Windows | Os::Macos => name.to_lowercase(),
+        Os::Windows | Os::Macos => name.chars().map(lower).collect(),
         Os::Linux | Os::Other => name.to_owned(),
+    }
+}
+
+/// Letter by letter, as file systems do: in a text, a letter's form depends on its neighbours, and one
+/// becomes two.
+fn lower(c: char) -> char {
+    let mut lower = c.to_lowercase();
+    match (lower.next(), lower.next()) {
+        (Some(one), None) => one,
+        _ => c,
     }
 }
 
@@ -280,6 +290,8 @@ mod tests {
             (r"C:\a\[]x].txt", r"C:\a\].txt", true),
             (r"C:\a\{6D80-A}\*", r"C:\a\{6d80-a}\x", true),
             (r"C:\É\?.txt", r"c:\é\☃.txt", true),
+            (r"C:\?.txt", r"C:\İ.txt", true),
+            (r"C:\ΑΣ*.txt", r"C:\ασα.txt", true),
             (r"\\srv\share\*.doc", r"\\SRV\share\a.doc", true),
             (r"D:\a", r"C:\a", false),
         ];

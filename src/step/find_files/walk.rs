@@ -108,7 +108,7 @@ impl Walk {
             return Some(look);
         }
         while let Some((key, place)) = self.ahead.pop_first() {
-            if self.is_missing(&key) {
+            if self.is_missing(&key) || self.leaves_out(&place) {
                 continue;
             }
             let (wish, onward) = self.wish(&place);
@@ -332,6 +332,12 @@ impl Walk {
         (1..=key.len()).any(|length| self.missing.contains(&key[..length]))
     }
 
+    /// Whether a directory is excluded that a pattern leads to by its name.
+    fn leaves_out(&self, place: &Place) -> bool {
+        let names: Vec<&str> = place.names.iter().map(String::as_str).collect();
+        self.is_excluded(&place.root, &names)
+    }
+
     fn is_excluded(&self, root: &str, names: &[&str]) -> bool {
         let mut excluded = self.excluded.iter();
         excluded.any(|pattern| pattern.fits(root, names, self.os))
@@ -518,6 +524,14 @@ mod tests {
             "{asked:?}"
         );
         assert_eq!(found.len(), 4, "{found:?}");
+        // Nor by its name.
+        let (asked, _) = walked(
+            Os::Windows,
+            &[r"C:\users\public\p.txt", r"C:\logs\1\**"],
+            &excluded,
+            &FILES,
+        );
+        assert!(asked.is_empty(), "{asked:?}");
     }
 
     #[test]
