@@ -5,6 +5,9 @@ use crate::model::device::Os;
 /// What a batch file's own arguments mean to the shell that runs it, in quotes or not.
 const OF_BATCHES: &str = "%!^&|<>()\"\r\n";
 
+/// What parts a batch file's arguments besides blanks, unless it stands in quotes.
+const SPLITS_FOR_BATCHES: [char; 3] = [',', ';', '='];
+
 /// The error says what cannot be quoted, and why.
 pub(in crate::step) fn line(program: &str, args: &[String], os: Os) -> Result<String, String> {
     let words = std::iter::once(program).chain(args.iter().map(String::as_str));
@@ -20,7 +23,8 @@ pub(in crate::step) fn line(program: &str, args: &[String], os: Os) -> Result<St
     if program.contains('"') {
         return Err("no name on Windows has a \" in it".to_owned());
     }
-    if is_batch(program) {
+    let is_batch = is_batch(program);
+    if is_batch {
         let special = |arg: &String| arg.chars().find(|c| OF_BATCHES.contains(*c));
         if let Some(c) = args.iter().find_map(special) {
             let c = c.escape_debug();
@@ -34,7 +38,9 @@ pub(in crate::step) fn line(program: &str, args: &[String], os: Os) -> Result<St
     } else {
         program.to_owned()
     };
-    let words = std::iter::once(program).chain(args.iter().map(|arg| windows(arg)));
+    let splits = |arg: &str| is_batch && arg.contains(SPLITS_FOR_BATCHES);
+    let words = args.iter().map(|arg| windows(arg, splits(arg)));
+    let words = std::iter::once(program).chain(words);
     Ok(words.collect::<Vec<_>>().join(" "))
 }
 
@@ -45,9 +51,9 @@ fn is_batch(program: &str) -> bool {
 }
 
 /// By the rules with which programs take their line apart: a backslash means something before a quote alone.
-fn windows(arg: &str) -> String {
+fn windows(arg: &str, must_quote: bool) -> String {
     let is_plain = |c: char| !matches!(c, ' ' | '\t' | '\n' | '\u{b}' | '"');
-    if !arg.is_empty() && arg.chars().all(is_plain) {
+    if !must_quote && !arg.is_empty() && arg.chars().all(is_plain) {
         return arg.to_owned();
     }
     let mut quoted = String::from("\"");
@@ -135,6 +141,23 @@ mod tests {
         }
     }
 
+    /// The arguments of a batch file, as `%~1` and so on have them.
+    fn taken_apart_by_cmd(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quoted) = (Vec::new(), None, false);
+        for c in line.chars() {
+            match c {
+                '"' => {
+                    quoted = !quoted;
+                    word.get_or_insert_with(String::new);
+                }
+                ' ' | '\t' | ',' | ';' | '=' if !quoted => words.extend(word.take()),
+                c => word.get_or_insert_with(String::new).push(c),
+            }
+        }
+        words.extend(word);
+        words
+    }
+
     fn on_windows(program: &str, args: &[&str]) -> Result<String, String> {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         line(program, &args, Os::Windows)
@@ -153,6 +176,8 @@ mod tests {
         for (args, expected) in table {
             assert_eq!(on_windows("x.exe", args).as_deref(), Ok(expected));
         }
+        let batch = on_windows("x.cmd", &["a,b", "c"]);
+        assert_eq!(batch.as_deref(), Ok(r#"x.cmd "a,b" c"#));
         let spaced = on_windows(r"C:\Program Files\x.exe", &["a"]);
         assert_eq!(spaced.as_deref(), Ok(r#""C:\Program Files\x.exe" a"#));
     }
@@ -179,11 +204,61 @@ mod tests {
 
         #[test]
         fn a_windows_program_gets_its_arguments_as_they_are(
-            args in prop::collection::vec("[\\\\\" \tab%^&é]{0,8}", 0..5),
+            program in "[A-Z]:[a-z \\\\.()\té☃]{1,12}exe\\\\?",
+            args in prop::collection::vec("[\\\\\" \t\n\r\u{b}\u{a0}\u{3000}ab%^&|'/-é☃]{0,8}", 0..5),
         ) {
-            let line = line(r"C:\a b\x.exe", &args, Os::Windows).expect("no batch");
-            let expected: Vec<String> = std::iter::once(r"C:\a b\x.exe".to_owned()).chain(args).collect();
+            let line = line(&program, &args, Os::Windows).expect("no batch");
+            let expected: Vec<String> = std::iter::once(program).chain(args).collect();
             prop_assert_eq!(taken_apart(&line), expected);
+        }
+
+        #[test]
+        fn a_batch_file_gets_its_arguments_as_they_are_or_nothing_runs(
+            program in "[a-z ]{1,5}\\.([bB][aA]t|[cC]md|exe)[. ]{0,2}",
+            args in prop::collection::vec("[\" \tab%!^&|<>()\r\n,;=é]{0,3}", 0..3),
+        ) {
+            let is_special = |arg: &String| arg.contains(['%', '!', '^', '&', '|', '<', '>', '(', ')', '"', '\r', '\n']);
+            let is_program = program.trim_end_matches(['.', ' ']).ends_with("exe");
+            let line = line(&program, &args, Os::Windows);
+            prop_assert_eq!(line.is_ok(), is_program || !args.iter().any(is_special));
+            if let Ok(line) = line {
+                let taken_apart = if is_program { taken_apart } else { taken_apart_by_cmd };
+                let expected: Vec<String> = std::iter::once(program).chain(args).collect();
+                prop_assert_eq!(taken_apart(&line), expected);
+            }
+        }
+
+        #[test]
+        fn a_command_line_has_no_nul(args in prop::collection::vec("[a\u{0}]{0,3}", 1..4)) {
+            let has_nul = args.iter().any(|arg| arg.contains('\0'));
+            for os in Os::NAMED {
+                prop_assert_eq!(line("x", &args, os).is_err(), has_nul);
+            }
+        }
+    }
+
+    /// What `sh` gives a program as its arguments.
+    #[cfg(unix)]
+    fn by_shell(args: &[String]) -> Vec<String> {
+        let words = [vec!["%s\\0".to_owned()], args.to_vec()].concat();
+        let line = line("printf", &words, Os::Linux).expect("no NUL");
+        let shown = std::process::Command::new("sh")
+            .args(["-c", &line])
+            .output()
+            .expect("there is a shell");
+        let told = String::from_utf8(shown.stdout).expect("UTF-8");
+        told.split_terminator('\0').map(str::to_owned).collect()
+    }
+
+    #[cfg(unix)]
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_posix_program_gets_its_arguments_as_they_are(
+            args in prop::collection::vec("([^\u{0}]|['\"\\\\$`!*?~#;&|<> \t\r\n-]){0,12}", 1..40),
+        ) {
+            prop_assert_eq!(by_shell(&args), args);
         }
     }
 
@@ -196,17 +271,6 @@ mod tests {
             "!x", "-n", "é☃", "#", "a;b", "&", "|", "%s", "{a,b}", "[x]", "=",
         ];
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let shown = line(
-            "printf",
-            &[vec!["%s\\0".to_owned()], args.clone()].concat(),
-            Os::Linux,
-        );
-        let shown = std::process::Command::new("sh")
-            .args(["-c", &shown.expect("no NUL")])
-            .output()
-            .expect("there is a shell");
-        let told = String::from_utf8(shown.stdout).expect("UTF-8");
-        let told: Vec<&str> = told.split_terminator('\0').collect();
-        assert_eq!(told, args);
+        assert_eq!(by_shell(&args), args);
     }
 }
