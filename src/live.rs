@@ -94,7 +94,7 @@ pub trait Session: Send + Sync {
     fn close(&mut self) -> Answer<'_, ()>;
 }
 
-/// Where bytes of a download go. A fresh attempt starts over.
+/// Where bytes of a download go. A fresh attempt starts over where this download began.
 pub trait Sink: Send {
     fn restart(&mut self) -> io::Result<()>;
     fn write(&mut self, chunk: &[u8]) -> io::Result<()>;

@@ -138,6 +138,12 @@ pub(super) fn rename_over(from: &Path, to: &Path) -> Result<(), DiskError> {
     fs::rename(from, to).at("renaming to", to)
 }
 
+/// A second name, which must be free, for a file of this size; whether it is there now.
+pub(super) fn link_new(existing: &Path, size: u64, to: &Path) -> bool {
+    let is_that_file = |found: fs::Metadata| found.is_file() && found.len() == size;
+    existing.symlink_metadata().is_ok_and(is_that_file) && fs::hard_link(existing, to).is_ok()
+}
+
 /// Makes the names in a directory durable. Windows has no such call; its renames are journaled.
 pub(super) fn sync_dir(path: &Path) -> Result<(), DiskError> {
     if cfg!(windows) {

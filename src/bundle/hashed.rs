@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// What a file holds, for manifests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Digest {
     /// Bytes.
     pub(super) size: u64,
@@ -32,6 +32,8 @@ pub(super) struct HashedFile {
     path: PathBuf,
     hasher: Sha256,
     size: u64,
+    /// Where it starts over: what is known of the bytes before is known for good.
+    mark: (Sha256, u64),
     /// A failed write may have left bytes that were never hashed.
     is_torn: bool,
 }
@@ -43,6 +45,7 @@ impl HashedFile {
             path,
             hasher: Sha256::new(),
             size: 0,
+            mark: (Sha256::new(), 0),
             is_torn: false,
         })
     }
@@ -62,12 +65,16 @@ impl HashedFile {
         Ok(())
     }
 
-    /// Starts over with an empty file.
+    /// Goes back to the mark; without one to an empty file.
     pub(super) fn restart(&mut self) -> io::Result<()> {
-        self.hasher = Sha256::new();
-        self.size = 0;
+        (self.hasher, self.size) = self.mark.clone();
         self.is_torn = true;
         self.mend()
+    }
+
+    /// What was written so far stays, however often what follows starts over.
+    pub(super) fn mark(&mut self) {
+        self.mark = (self.hasher.clone(), self.size);
     }
 
     /// Makes the contents durable; the file keeps its name.
@@ -141,5 +148,22 @@ mod tests {
             digest.sha256,
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
+    }
+
+    #[test]
+    fn it_starts_over_from_its_mark() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let mut file = HashedFile::create(path.clone()).unwrap();
+        for (whole, torn) in [("ab", "a piece that broke"), ("c", "x"), ("", "y")] {
+            file.write(torn.as_bytes()).unwrap();
+            file.restart().unwrap();
+            file.write(whole.as_bytes()).unwrap();
+            file.mark();
+        }
+        file.write(b"and more").unwrap();
+        file.restart().unwrap();
+        assert_eq!(file.finish().unwrap(), Digest::of(b"abc"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
     }
 }

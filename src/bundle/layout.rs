@@ -5,6 +5,7 @@
 
 use super::disk::{self, At, DiskError};
 use super::hashed;
+use super::known::Known;
 use super::path::directories;
 use super::store::Bag;
 use crate::clock;
@@ -14,6 +15,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What was approved and what happened: written before, or by others, and never by [`RunDir::write`].
 const FROZEN: [&str; 4] = ["journal.jsonl", "plan.json", "playbook.yaml", "run.json"];
@@ -112,6 +114,7 @@ impl Drop for Draft {
 pub struct RunDir {
     id: RunId,
     path: PathBuf,
+    known: Arc<Known>,
     /// The operating system lets go of the lock when the file is closed, after a crash too.
     _lock: File,
 }
@@ -130,6 +133,7 @@ impl RunDir {
             Ok(()) => Ok(Self {
                 id: RunId(id.into_owned()),
                 path: path.to_owned(),
+                known: Arc::new(Known::of(path)),
                 _lock: lock,
             }),
             Err(TryLockError::WouldBlock) => Err(DiskError::InUse {
@@ -156,7 +160,7 @@ impl RunDir {
             attempt += 1;
             name = format!("{first}.{attempt}");
         }
-        Bag::start(&self.path, &self.id, &name, device)
+        Bag::start(&self.path, &self.id, &name, device, &self.known)
     }
 
     /// Writes a file that can be made again from the rest: it replaces an earlier one, whole.

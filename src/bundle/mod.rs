@@ -7,11 +7,14 @@
 mod bag;
 mod disk;
 mod hashed;
+mod known;
 pub mod layout;
 pub mod path;
 mod save;
 mod scratch;
+mod sink;
 pub mod store;
+mod zipped;
 
 pub use bag::{BagInfo, SealedBag};
 pub use disk::DiskError;
@@ -19,4 +22,5 @@ pub use layout::{Draft, RunDir, RunFile, probe};
 pub use path::{BundlePath, PathMap};
 pub use save::save;
 pub use scratch::Scratch;
-pub use store::{Bag, FileSink, StoredContent};
+pub use sink::{FileSink, StoredContent};
+pub use store::Bag;

@@ -47,8 +47,17 @@ impl fmt::Display for BundlePath {
 pub struct PathMap {
     /// By the path in lower case.
     taken: HashMap<String, Taken>,
-    /// How often an original was stored, whole and in part.
-    versions: HashMap<(Box<[u8]>, bool), u32>,
+    /// How often an original was stored in each way.
+    versions: HashMap<(Box<[u8]>, Way), u32>,
+}
+
+/// How an original lies in the bag. Each way has its own versions, beside those of the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Way {
+    /// Only a part of it came.
+    pub partial: bool,
+    /// It lies in a zip.
+    pub zipped: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -61,25 +70,20 @@ enum Taken {
 impl PathMap {
     /// A free place for a complete file, the first or one more version of it.
     pub fn claim(&mut self, original: &RemoteText, os: Os) -> BundlePath {
-        self.claim_with(original, os, "")
+        self.claim_for(original, os, Way::default())
     }
 
-    /// A free place for a file of which only a part came.
-    pub fn claim_partial(&mut self, original: &RemoteText, os: Os) -> BundlePath {
-        // No escape starts with `p`: this can be nobody's own name.
-        self.claim_with(original, os, "=partial")
-    }
-
-    fn claim_with(&mut self, original: &RemoteText, os: Os, mark: &str) -> BundlePath {
+    /// A free place for a file that lies in the bag in this way.
+    pub fn claim_for(&mut self, original: &RemoteText, os: Os, way: Way) -> BundlePath {
         let bytes = exact_bytes(original);
-        let version = self
-            .versions
-            .entry((bytes.into(), !mark.is_empty()))
-            .or_default();
+        let version = self.versions.entry((bytes.into(), way)).or_default();
         *version += 1;
+        // No escape starts with `p`: this can be nobody's own name.
+        let mark = if way.partial { "=partial" } else { "" };
+        let ending = if way.zipped { ".zip" } else { "" };
         let suffix = match version {
-            1 => mark.to_owned(),
-            n => format!("{mark}={n}"),
+            1 => format!("{mark}{ending}"),
+            n => format!("{mark}={n}{ending}"),
         };
         let natural = natural(bytes, os).and_then(|path| self.respelt(path + &suffix, os));
         let path = match natural {
@@ -193,7 +197,6 @@ fn exact_bytes(original: &RemoteText) -> &[u8] {
 
 /// The readable place of a path, unless nothing of it can be read.
 fn natural(original: &[u8], os: Os) -> Option<String> {
-    let is_separator = |b: &u8| *b == b'/' || (*b == b'\\' && os == Os::Windows);
     let (mut path, rest) = match os {
         Os::Windows => windows_root(original),
         Os::Linux | Os::Macos | Os::Other if original.starts_with(b"/") => {
@@ -202,7 +205,10 @@ fn natural(original: &[u8], os: Os) -> Option<String> {
         Os::Linux | Os::Macos | Os::Other => ("rel".into(), original),
     };
     let root = path.len();
-    for part in rest.split(is_separator).filter(|part| !part.is_empty()) {
+    for part in rest
+        .split(|b| is_separator(*b, os))
+        .filter(|part| !part.is_empty())
+    {
         path.push('/');
         path.push_str(&component(part));
     }
@@ -237,6 +243,18 @@ fn windows_root(path: &[u8]) -> (String, &[u8]) {
     } else {
         ("rel".into(), path)
     }
+}
+
+/// The last part of a path, made safe.
+pub(super) fn last(original: &RemoteText, os: Os) -> String {
+    let bytes = exact_bytes(original);
+    let mut parts = bytes.rsplit(|b| is_separator(*b, os));
+    let name = parts.find(|part| !part.is_empty());
+    name.map_or_else(|| "file".to_owned(), component)
+}
+
+fn is_separator(byte: u8, os: Os) -> bool {
+    byte == b'/' || (byte == b'\\' && os == Os::Windows)
 }
 
 fn hashed(original: &[u8]) -> String {
@@ -354,9 +372,21 @@ mod tests {
         assert_eq!(claim(r"C:\Dir\File"), "C/Dir/File=3");
         assert!(claim(r"C:\dir\FILE").ends_with("=2"));
 
-        let mut claim = |path: &str| map.claim_partial(&path.into(), Os::Windows).0;
-        assert_eq!(claim(r"C:\Dir\File"), "C/Dir/File=partial");
-        assert_eq!(claim(r"C:\Dir\File"), "C/Dir/File=partial=2");
+        let table = [
+            (true, false, "C/Dir/File=partial"),
+            (true, false, "C/Dir/File=partial=2"),
+            (false, true, "C/Dir/File.zip"),
+            (false, true, "C/Dir/File=2.zip"),
+            (true, true, "C/Dir/File=partial.zip"),
+        ];
+        for (partial, zipped, place) in table {
+            let way = Way { partial, zipped };
+            let original = r"C:\Dir\File".into();
+            assert_eq!(map.claim_for(&original, Os::Windows, way).0, place);
+        }
+        // A file of the endpoint that has the very name.
+        let other = map.claim(&r"C:\Dir\File.zip".into(), Os::Windows).0;
+        assert!(other.starts_with("hashed/"), "{other}");
     }
 
     #[test]

@@ -5,16 +5,16 @@
 
 use super::disk::{self, At, DiskError};
 use super::hashed::{self, Digest, HashedFile};
-use super::path::{self, PathMap};
-use crate::live::Sink;
+use super::known::Known;
+use super::path::{self, PathMap, Way};
+use super::sink::FileSink;
 use crate::model::device::Os;
 use crate::model::id::{DeviceId, RunId, StepId};
 use crate::model::remote::RemoteText;
-use crate::model::row::{FileState, StoredFile};
+use crate::model::row::StoredFile;
 use crate::text::json;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -34,6 +34,9 @@ pub struct Bag {
 
 pub(super) struct Shared {
     pub(super) root: PathBuf,
+    /// The bag's own directory, the same before and after it is published.
+    pub(super) name: Box<str>,
+    pub(super) known: Arc<Known>,
     pub(super) contents: Mutex<Contents>,
 }
 
@@ -44,22 +47,11 @@ pub(super) struct Contents {
     pub(super) directories: BTreeSet<String>,
     pub(super) index: HashedFile,
     pub(super) transcript: HashedFile,
-    paths: PathMap,
-    /// Where the versions of an original lie; those in part apart.
-    places: HashMap<(RemoteText, bool), Vec<String>>,
+    pub(super) paths: PathMap,
+    /// What the versions of an original hold and where they lie, by the way in which they do.
+    pub(super) places: HashMap<(RemoteText, Way), Vec<(Digest, String)>>,
     /// Files begun, to name the next.
     parts: u64,
-}
-
-/// Where the bytes of a finished download lie.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredContent {
-    /// From the bag's root: `data/files/C/…`.
-    pub stored_path: String,
-    /// Bytes.
-    pub size: u64,
-    /// Lower-case hex.
-    pub sha256: String,
 }
 
 impl Bag {
@@ -69,6 +61,7 @@ impl Bag {
         run: &RunId,
         name: &str,
         device: DeviceId,
+        known: &Arc<Known>,
     ) -> Result<Self, DiskError> {
         let root = disk::beneath(run_path, &format!("work/{name}"))?;
         disk::create_dir(&root)?;
@@ -89,6 +82,8 @@ impl Bag {
             destination: format!("devices/{name}"),
             shared: Arc::new(Shared {
                 root,
+                name: name.into(),
+                known: Arc::clone(known),
                 contents: Mutex::new(contents),
             }),
         })
@@ -96,13 +91,12 @@ impl Bag {
 
     /// A place for the bytes of an endpoint's file. Nothing remains of a sink that is dropped unfinished.
     pub fn file(&self, original: &RemoteText, os: Os) -> Result<FileSink, DiskError> {
-        Ok(FileSink {
-            file: HashedFile::create(self.shared.next_part()?)?,
-            bag: Arc::clone(&self.shared),
-            original: original.clone(),
-            os,
-            is_kept: false,
-        })
+        FileSink::plain(&self.shared, original, os)
+    }
+
+    /// The same for what a scanner may take away: it goes into a zip with the usual password as it comes.
+    pub fn sample(&self, original: &RemoteText, os: Os) -> Result<FileSink, DiskError> {
+        FileSink::zipped(&self.shared, original, os)
     }
 
     /// Adds a line to the index of stored files.
@@ -139,7 +133,7 @@ impl Bag {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Contents> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Contents> {
         self.contents
             .lock()
             .expect("nobody panics while holding it")
@@ -164,7 +158,7 @@ impl Shared {
     }
 
     /// A name that no finished file has.
-    fn next_part(&self) -> Result<PathBuf, DiskError> {
+    pub(super) fn next_part(&self) -> Result<PathBuf, DiskError> {
         let mut contents = self.lock();
         contents.parts += 1;
         disk::beneath(&self.root, &format!("{}.part", contents.parts))
@@ -173,7 +167,7 @@ impl Shared {
 
 impl Contents {
     /// The path of a file to be, in directories that exist.
-    fn make_place(&mut self, root: &Path, relative: &str) -> Result<PathBuf, DiskError> {
+    pub(super) fn make_place(&mut self, root: &Path, relative: &str) -> Result<PathBuf, DiskError> {
         let place = disk::beneath(root, relative)?;
         for directory in path::directories(relative) {
             if !self.directories.contains(directory) {
@@ -183,157 +177,9 @@ impl Contents {
         }
         Ok(place)
     }
-
-    /// Where this very content of this original lies already.
-    fn find(&self, original: &(RemoteText, bool), digest: &Digest) -> Option<&String> {
-        let places = self.places.get(original)?;
-        places
-            .iter()
-            .find(|place| self.files.get(*place) == Some(digest))
-    }
 }
 
 fn append(file: &mut HashedFile, mut line: String) -> Result<(), DiskError> {
     line.push('\n');
     file.write(line.as_bytes()).at("writing", file.path())
-}
-
-/// A download under way.
-pub struct FileSink {
-    file: HashedFile,
-    bag: Arc<Shared>,
-    original: RemoteText,
-    os: Os,
-    is_kept: bool,
-}
-
-impl FileSink {
-    /// Makes the bytes durable and gives them their place. Only a complete file gets the plain name;
-    /// who has nothing worth keeping drops the sink instead. The same content of the same original
-    /// is kept once.
-    pub fn finish(mut self, state: FileState) -> Result<StoredContent, DiskError> {
-        let digest = self.file.finish()?;
-        let bag = Arc::clone(&self.bag);
-        let mut contents = bag.lock();
-        let is_partial = state != FileState::Complete;
-        let origin = (self.original.clone(), is_partial);
-        let stored_path = if let Some(known) = contents.find(&origin, &digest) {
-            known.clone()
-        } else {
-            let place = if is_partial {
-                contents.paths.claim_partial(&self.original, self.os)
-            } else {
-                contents.paths.claim(&self.original, self.os)
-            };
-            let stored_path = format!("data/files/{place}");
-            let to = contents.make_place(&bag.root, &stored_path)?;
-            disk::rename_new(self.file.path(), &to)?;
-            self.is_kept = true;
-            contents.files.insert(stored_path.clone(), digest.clone());
-            let places = contents.places.entry(origin).or_default();
-            places.push(stored_path.clone());
-            stored_path
-        };
-        Ok(StoredContent {
-            stored_path,
-            size: digest.size,
-            sha256: digest.sha256,
-        })
-    }
-}
-
-impl Sink for FileSink {
-    fn restart(&mut self) -> io::Result<()> {
-        self.file.restart()
-    }
-
-    fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
-        self.file.write(chunk)
-    }
-}
-
-impl Drop for FileSink {
-    fn drop(&mut self) {
-        if !self.is_kept {
-            disk::discard_file(self.file.path());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bundle::layout;
-    use std::fs;
-
-    fn store(bag: &Bag, path: &str, bytes: &[u8], state: FileState) -> String {
-        let mut sink = bag.file(&path.into(), Os::Windows).unwrap();
-        sink.write(bytes).unwrap();
-        sink.finish(state).unwrap().stored_path
-    }
-
-    #[test]
-    fn downloads_get_their_place_when_they_are_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = layout::sample(dir.path());
-        let bag = run.open_bag(&"ws-7".into(), DeviceId(7)).unwrap();
-        let root = run.path().join("work/ws-7_7");
-
-        let mut sink = bag.file(&r"C:\a\f".into(), Os::Windows).unwrap();
-        sink.write(b"an attempt that broke").unwrap();
-        sink.restart().unwrap();
-        sink.write(b"ab").unwrap();
-        sink.write(b"c").unwrap();
-        assert!(!root.join("data/files").exists());
-        let stored = sink.finish(FileState::Complete).unwrap();
-        assert_eq!(stored.stored_path, "data/files/C/a/f");
-        assert_eq!((stored.size, stored.sha256), (3, Digest::of(b"abc").sha256));
-        assert_eq!(fs::read(root.join("data/files/C/a/f")).unwrap(), b"abc");
-
-        let mut sink = bag.file(&r"C:\a\g".into(), Os::Windows).unwrap();
-        sink.write(b"never finished").unwrap();
-        drop(sink);
-        let left: Vec<_> = fs::read_dir(&root)
-            .unwrap()
-            .map(|e| e.unwrap().file_name())
-            .collect();
-        assert_eq!(left, ["data"]);
-        assert!(!root.join("data/files/C/a/g").exists());
-    }
-
-    #[test]
-    fn versions_lie_side_by_side_and_equal_ones_once() {
-        use FileState::{Complete, Partial};
-        let dir = tempfile::tempdir().unwrap();
-        let run = layout::sample(dir.path());
-        let bag = run.open_bag(&"ws-7".into(), DeviceId(7)).unwrap();
-        let table: [(&[u8], FileState, &str); 6] = [
-            (b"one", Partial, "data/files/C/f=partial"),
-            (b"one", Complete, "data/files/C/f"),
-            (b"two", Complete, "data/files/C/f=2"),
-            (b"one", Complete, "data/files/C/f"),
-            (b"two", Partial, "data/files/C/f=partial=2"),
-            (b"three", Complete, "data/files/C/f=3"),
-        ];
-        for (bytes, state, place) in table {
-            assert_eq!(store(&bag, r"C:\f", bytes, state), place);
-        }
-        let held = bag.shared.lock().files.len();
-        assert_eq!(held, 5, "each content once");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_planted_link_is_not_followed() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = layout::sample(dir.path());
-        let bag = run.open_bag(&"ws-7".into(), DeviceId(7)).unwrap();
-        let outside = dir.path().join("outside");
-        fs::create_dir(&outside).unwrap();
-        let planted = run.path().join("work/ws-7_7/data/files");
-        std::os::unix::fs::symlink(&outside, planted).unwrap();
-        let sink = bag.file(&r"C:\f".into(), Os::Windows).unwrap();
-        assert!(sink.finish(FileState::Complete).is_err());
-        assert!(fs::read_dir(&outside).unwrap().next().is_none());
-    }
 }

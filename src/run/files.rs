@@ -2,7 +2,7 @@
 
 use super::link::Link;
 use super::patience::bounded;
-use crate::bundle::store::StoredContent;
+use crate::bundle::StoredContent;
 use crate::clock;
 use crate::live::Buffer;
 use crate::model::event::EventKind;
