@@ -315,3 +315,70 @@ fn internal(detail: &str) -> Cause {
         detail: detail.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use reqwest::Body;
+    use tokio::time::sleep;
+
+    /// A body of so many chunks of so many bytes, each after this time; then nothing more, and no end.
+    fn trickle(chunks: usize, bytes: usize, every: Duration) -> reqwest::Response {
+        let body = stream::unfold(0, move |sent| async move {
+            if sent == chunks {
+                std::future::pending::<()>().await;
+            }
+            sleep(every).await;
+            Some((Ok::<_, io::Error>(vec![0; bytes]), sent + 1))
+        });
+        let body = Body::wrap_stream(body);
+        axum::http::Response::new(body).into()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_hardly_comes_is_given_up() {
+        let seconds = Duration::from_secs;
+        // Chunks of so many bytes, each after so many seconds, and then: how many are taken, until when.
+        let table = [
+            (3, 1 << 20, 29, 3, 29 * 3 + 30, "silent for 30 s"),
+            (0, 0, 1, 0, 30, "silent for 30 s"),
+            (9, 20 << 10, 20, 9, 9 * 20 + 30, "silent for 30 s"),
+            (9, 20 << 9, 20, 2, 60, "slower than 1 KiB/s"),
+            (900, 1, 1, 59, 60, "slower than 1 KiB/s"),
+        ];
+        for (chunks, bytes, every, taken, until, why) in table {
+            let mut response = trickle(chunks, bytes, seconds(every));
+            let mut pulse = Pulse::new();
+            let begun = Instant::now();
+            let mut got = 0;
+            let cause = loop {
+                match pulse.next(&mut response).await {
+                    Ok(Some(chunk)) => {
+                        assert_eq!(chunk.len(), bytes);
+                        got += 1;
+                    }
+                    Ok(None) => panic!("a body without end has ended"),
+                    Err(cause) => break cause,
+                }
+            };
+            let detail = why.to_owned();
+            assert_eq!(cause, Cause::ConnectionLost { detail }, "{chunks} {bytes}");
+            assert_eq!(
+                (got, begun.elapsed()),
+                (taken, seconds(until)),
+                "{chunks} {bytes}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn our_own_delay_is_nobody_elses() {
+        let mut response = trickle(5, 1, Duration::from_secs(1));
+        let mut pulse = Pulse::new();
+        for _ in 0..5 {
+            assert!(pulse.next(&mut response).await.is_ok());
+            sleep(Duration::from_hours(1)).await;
+        }
+    }
+}
