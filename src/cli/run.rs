@@ -20,6 +20,7 @@ use crate::report::{self, View};
 use crate::run::cancel::Cancel;
 use crate::run::execute;
 use crate::run::job::Job;
+use crate::step::cx::PIECE;
 use crate::text::escape::Escaped;
 use crate::text::json;
 use crate::ui::progress::{Show, watch};
@@ -221,6 +222,7 @@ async fn carry_out(
         ledger,
         dir,
         cancel,
+        piece: PIECE,
     });
     execute(Arc::clone(&job)).await;
     let progress = match watchers {

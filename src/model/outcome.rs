@@ -6,7 +6,7 @@
 pub use super::device_state::DeviceState;
 use super::effect::Reached;
 use super::endpoint_code::known;
-pub use super::endpoint_code::{LOCKED, NO_FOLDER, NOT_FOUND};
+pub use super::endpoint_code::{LOCKED, NO_FOLDER, NOT_FOUND, PAST_END};
 use super::remote::RemoteText;
 use crate::text::escape::Escaped;
 use crate::text::source::Span;

@@ -116,6 +116,10 @@ pub struct StoredFile {
     pub size_announced: Option<u64>,
     pub size_received: u64,
     pub sha256: String,
+    /// What lies there in place of the file itself, and its own hash.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub packed: Option<Packed>,
+    /// `created`, `accessed` and `written`, where the endpoint was asked for them.
     pub times: serde_json::Value,
     pub attributes: Vec<String>,
     pub command_id: super::id::CommandId,
@@ -126,6 +130,20 @@ pub struct StoredFile {
     pub state: FileState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+}
+
+/// How a file lies in the bag that does not lie there as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    pub stored_as: StoredAs,
+    pub stored_sha256: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoredAs {
+    /// With the password `infected`.
+    Zip,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use super::event::{DeviceEnd, EventKind, OnError, RunEvent, Stop};
 use super::id::{CommandId, DeviceId, SessionId, StepId};
 use super::outcome::{Cause, DeviceState, Outcome};
-use super::row::Severity;
+use super::row::{FileState, Severity};
 use crate::model::spent::Spent;
 use std::collections::BTreeMap;
 
@@ -136,7 +136,11 @@ impl DeviceRecord {
             }
             EventKind::CommandIssued { command, .. } => self.outstanding.push(*command),
             EventKind::CommandEnded { command, .. } => self.outstanding.retain(|id| id != command),
-            EventKind::FileStored { size, .. } => {
+            EventKind::FileStored {
+                size,
+                state: FileState::Complete,
+                ..
+            } => {
                 self.files += 1;
                 self.bytes += size;
             }

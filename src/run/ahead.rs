@@ -11,6 +11,7 @@ use crate::model::command::{Command, Reply};
 use crate::model::event::EventKind;
 use crate::model::id::{CommandId, SessionId, StepId};
 use crate::model::outcome::Cause;
+use crate::step::Ground;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -57,6 +58,14 @@ impl Link {
         self.take_back(stray).await;
         planned.retain(|planned| !self.is_early(planned));
         self.ahead.planned = planned;
+    }
+
+    /// What its commands depend on besides the playbook.
+    pub(super) fn ground(&self) -> Ground {
+        Ground {
+            os: self.device.os,
+            piece: self.job.piece,
+        }
     }
 
     fn is_early(&self, planned: &Planned) -> bool {

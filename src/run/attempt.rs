@@ -263,7 +263,7 @@ fn next_items(
     if step.when.is_some() && !items.is_empty() {
         return Vec::new();
     }
-    match foresight::of_items(step, link.device.os, scope, items) {
+    match foresight::of_items(step, link.ground(), scope, items) {
         Ok((mut planned, true)) => {
             planned.extend_from_slice(afterwards);
             planned
@@ -291,6 +291,12 @@ async fn guarded(link: &mut Link, device: &Device, step: &Step, scope: &Scope) -
 }
 
 async fn attempts(link: &mut Link, device: &Device, step: &Step, scope: &Scope) -> StepEnd {
+    let end = repeated(link, device, step, scope).await;
+    link.give_up_files().await;
+    end
+}
+
+async fn repeated(link: &mut Link, device: &Device, step: &Step, scope: &Scope) -> StepEnd {
     let timeout = match step.timeout.resolve(scope) {
         Ok(timeout) => timeout.get(),
         Err(error) => return StepEnd::failed(step, error),
@@ -309,7 +315,7 @@ async fn attempts(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
         })
         .await;
         if attempt == 1 {
-            let own = foresight::of_action(step, device.os, scope);
+            let own = foresight::of_action(step, link.ground(), scope);
             // What cannot be rendered says so when the step runs.
             let (own, is_all) = own.unwrap_or_default();
             link.begin(own, is_all).await;
@@ -326,6 +332,7 @@ async fn attempts(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
                     step: &step.id,
                     device,
                     scope,
+                    piece: link.job.piece,
                     hands: &mut *link,
                     rows: &mut rows,
                 };
@@ -344,10 +351,12 @@ async fn attempts(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
             Err(Stop::Failed(cause)) => match next(link, step, attempt - lost, &cause) {
                 Follow::Elsewhere if link.may_go_on() => {
                     lost += 1;
+                    link.files.hand_on();
                     retried(link, device, step, attempt, cause, Duration::ZERO).await;
                     continue;
                 }
                 Follow::Is(Next::Again { after }) if link.may_go_on() => {
+                    link.files.ask_anew();
                     retried(link, device, step, attempt, cause, after).await;
                     link.pass(after).await;
                     continue;

@@ -111,6 +111,7 @@ impl Visit {
 
     async fn finish(mut self, end: DeviceEnd) {
         self.link.close().await;
+        self.link.give_up_files().await;
         record(
             &self.job,
             EventKind::DeviceEnded {

@@ -1,19 +1,23 @@
-//! Files of the session's store: small ones into memory, all others into the bag.
+//! Files of the session's store: small ones into memory, all others into the bag, piece after piece.
 
-use super::link::Link;
+use super::link::{Link, blocking};
 use super::patience::bounded;
-use crate::bundle::StoredContent;
+use crate::bundle::{Bag, DiskError, FileSink};
 use crate::clock;
 use crate::live::Buffer;
+use crate::model::command::{DirEntry, Reply};
 use crate::model::event::EventKind;
-use crate::model::id::FileId;
+use crate::model::id::{CommandId, FileId};
 use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
-use crate::model::row::{FileState, StoredFile};
-use crate::step::cx::Fetched;
+use crate::model::row::{FileState, Packed, StoredAs, StoredFile};
+use crate::step::cx::{FileRequest, Opened};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 impl Link {
     /// Reads a file of the session's store into memory.
@@ -40,58 +44,114 @@ impl Link {
         }
     }
 
-    /// Streams a file of the session's store into the bag, and writes down what came.
-    pub(super) async fn fetch(&mut self, fetched: &Fetched<'_>) -> Result<StoredFile, Cause> {
-        let started = clock::now();
+    /// Streams a file of the session's store to the end of the file that is open.
+    pub(super) async fn take_in(&mut self, reply: &Reply, id: &FileId) -> Result<u64, Cause> {
         let bag = self.bag()?;
-        let save_as = self.shown(fetched.save_as);
         let (patience, deadline) = (self.patience(), self.now.deadline);
         let session = &mut self.hold.current()?.session;
-        let announced =
-            bounded(patience.clone(), deadline, session.announced(fetched.file)).await?;
-        if let (Some(limit), Some(announced)) = (fetched.limit, announced)
-            && announced > limit
+        let announced = bounded(patience.clone(), deadline, session.announced(id)).await?;
+        let open = self.files.open.as_mut().ok_or_else(nothing_open)?;
+        let whole = open.came.as_ref().map_or(0, |came| came.whole);
+        if let (Some(limit), Some(announced)) = (open.file.limit, announced)
+            && whole.saturating_add(announced) > limit
         {
             return Err(Cause::TooLarge { limit });
         }
-        let mut sink = bag.file(&save_as, self.device.os)?;
-        let content = session.content(fetched.file, &mut sink, deadline);
-        let result = bounded(patience, deadline, content).await;
-        let result = result.and_then(|received| match announced {
+        let came = match &mut open.came {
+            Some(came) => came,
+            none => {
+                let mut save_as = RemoteText::from(open.file.save_as.as_str());
+                save_as.conceal(&|text| self.job.plan.secrets.hide(text));
+                let sink = if open.file.is_sample {
+                    bag.sample(&save_as, self.device.os)?
+                } else {
+                    bag.file(&save_as, self.device.os)?
+                };
+                none.insert(Came::nothing(sink, reply, id))
+            }
+        };
+        came.piece_announced = announced;
+        came.last = (reply.command, id.clone());
+        let content = session.content(id, &mut came.sink, deadline);
+        let received = bounded(patience, deadline, content).await?;
+        match announced {
             Some(announced) if announced != received => Err(Cause::SizeMismatch {
                 announced,
                 received,
             }),
-            _ => Ok(()),
+            _ => {
+                came.complete_piece(received);
+                Ok(received)
+            }
+        }
+    }
+
+    /// Puts a file away of which all has come, or nothing more will; what another attempt may go on with
+    /// is kept for it.
+    pub(super) async fn put_away(&mut self, came: Result<(), Cause>) -> Result<StoredFile, Cause> {
+        let mut open = self.files.open.take().ok_or_else(nothing_open)?;
+        match came {
+            Ok(()) => {
+                let wanted = open.file.clone();
+                let stored = self.store(open, None).await?;
+                self.files.complete.insert(wanted, stored.clone());
+                Ok(stored)
+            }
+            // Nothing of it is wanted.
+            Err(cause @ Cause::TooLarge { .. }) => Err(cause),
+            Err(cause) if open.came.is_none() => Err(cause),
+            Err(cause) if cause.is_transient() => {
+                open.trouble = Some(cause.clone());
+                self.files.unfinished.push(open);
+                Err(cause)
+            }
+            Err(cause) => {
+                self.store(open, Some(cause.clone())).await?;
+                Err(cause)
+            }
+        }
+    }
+
+    /// The step has ended, and nobody goes on with what is not whole.
+    pub(super) async fn give_up_files(&mut self) {
+        // Who was cut short may have left one that is being put away.
+        drop(self.disk.lock().await);
+        while let Some(mut open) = self.files.left() {
+            let trouble = open.trouble.take().unwrap_or(Cause::Interrupted);
+            if open.came.is_some() {
+                // Why it is not whole is told already; that it cannot be kept either is no other outcome.
+                drop(self.store(open, Some(trouble)).await);
+            }
+        }
+        self.files = Files::default();
+    }
+
+    /// Gives what came its place, and writes it down. The cause is why it is not all.
+    async fn store(&mut self, open: Open, cause: Option<Cause>) -> Result<StoredFile, Cause> {
+        let bag = self.bag()?;
+        let (file, sink) = self.described(open, cause)?;
+        let shown = self.shown(&file.original_path);
+        let (job, device) = (Arc::clone(&self.job), self.device.id);
+        let turn = Arc::clone(&self.disk).lock_owned().await;
+        // Beside us: when we are cut short, the file still gets its line, and the journal knows of it.
+        let storing = tokio::spawn(async move {
+            let file = blocking(move || place(&bag, file, sink, shown)).await??;
+            let stored = EventKind::FileStored {
+                device,
+                step: file.step_id.clone(),
+                path: file.stored_path.clone(),
+                size: file.size_received,
+                sha256: file.sha256.clone(),
+                state: file.state,
+            };
+            // A broken journal shows at the next permit.
+            let _ = job.ledger.record(stored).await;
+            drop(turn);
+            Ok(file)
         });
-        let state = if result.is_ok() {
-            FileState::Complete
-        } else {
-            FileState::Partial
-        };
-        let stored = self.on_disk(move || sink.finish(state)).await??;
-        let file = self.entry(
-            fetched,
-            announced,
-            stored,
-            started,
-            state,
-            result.as_ref().err(),
-        );
-        bag.index(&StoredFile {
-            original_path: self.shown(&file.original_path),
-            ..file.clone()
-        })?;
-        self.note(EventKind::FileStored {
-            device: self.device.id,
-            step: self.now.step.clone(),
-            path: file.stored_path.clone(),
-            size: file.size_received,
-            sha256: file.sha256.clone(),
-            state,
-        })
-        .await;
-        result.map(|()| file)
+        storing.await.map_err(|error| Cause::Internal {
+            detail: error.to_string(),
+        })?
     }
 
     /// A path without secrets: it names a file of the bag.
@@ -101,32 +161,202 @@ impl Link {
         path
     }
 
-    fn entry(
-        &self,
-        fetched: &Fetched<'_>,
-        announced: Option<u64>,
-        stored: StoredContent,
-        started: Timestamp,
-        state: FileState,
-        cause: Option<&Cause>,
-    ) -> StoredFile {
-        StoredFile {
-            original_path: fetched.path.clone(),
-            original_path_b64: fetched.path.exact().map(|bytes| BASE64.encode(bytes)),
-            stored_path: stored.stored_path,
+    /// All that is known of a file before it has its place.
+    fn described(&self, open: Open, cause: Option<Cause>) -> Result<(StoredFile, FileSink), Cause> {
+        let size_announced = open.announced(cause.is_none());
+        let came = open.came.ok_or_else(nothing_open)?;
+        let entry = open.entry.as_ref();
+        let path = RemoteText::from(open.file.original);
+        let (command_id, file_id) = came.last;
+        let file = StoredFile {
+            original_path_b64: path.exact().map(|bytes| BASE64.encode(bytes)),
+            original_path: path,
+            stored_path: String::new(),
             step_id: self.now.step.clone(),
-            size_announced: announced,
-            size_received: stored.size,
-            sha256: stored.sha256,
-            times: serde_json::Value::Null,
-            attributes: Vec::new(),
-            command_id: fetched.reply.command,
-            file_id: fetched.file.clone(),
-            started,
-            ended: clock::now(),
+            size_announced,
+            size_received: 0,
+            sha256: String::new(),
+            packed: None,
+            times: entry.map_or(Value::Null, |entry| {
+                json!({"created": entry.created, "accessed": entry.accessed, "written": entry.written})
+            }),
+            attributes: entry.map_or_else(Vec::new, |entry| entry.attributes.clone()),
+            command_id,
+            file_id,
+            started: open.started,
+            ended: open.started,
             attempts: self.now.attempt,
-            state,
-            cause: cause.cloned(),
+            state: if cause.is_none() {
+                FileState::Complete
+            } else {
+                FileState::Partial
+            },
+            cause,
+        };
+        Ok((file, came.sink))
+    }
+}
+
+/// Gives a file its place in the bag, and its line in the index.
+fn place(
+    bag: &Bag,
+    file: StoredFile,
+    sink: FileSink,
+    shown: RemoteText,
+) -> Result<StoredFile, DiskError> {
+    let stored = sink.finish(file.state)?;
+    let file = StoredFile {
+        stored_path: stored.stored_path,
+        size_received: stored.size,
+        sha256: stored.sha256,
+        packed: stored.zip_sha256.map(|stored_sha256| Packed {
+            stored_as: StoredAs::Zip,
+            stored_sha256,
+        }),
+        ended: clock::now(),
+        ..file
+    };
+    bag.index(&StoredFile {
+        original_path: shown,
+        ..file.clone()
+    })?;
+    Ok(file)
+}
+
+/// The files of the step, or of the item of `for_each`, under way.
+#[derive(Default)]
+pub(super) struct Files {
+    open: Option<Open>,
+    /// What another attempt may go on with.
+    unfinished: Vec<Open>,
+    /// Files that this attempt has brought.
+    complete: HashMap<FileRequest, StoredFile>,
+    /// Files that an attempt before it has brought, whose session was lost.
+    inherited: HashMap<FileRequest, StoredFile>,
+}
+
+/// A file that is being fetched.
+struct Open {
+    file: FileRequest,
+    entry: Option<DirEntry>,
+    started: Timestamp,
+    came: Option<Came>,
+    /// Why it was left.
+    trouble: Option<Cause>,
+}
+
+/// What has come of a file.
+struct Came {
+    sink: FileSink,
+    /// Bytes of all pieces that are whole.
+    whole: u64,
+    /// What was announced for those; unknown for all if for one.
+    announced: Option<u64>,
+    /// The same for the last piece, while it is not whole.
+    piece_announced: Option<u64>,
+    last: (CommandId, FileId),
+}
+
+impl Files {
+    /// Opens a file, where an earlier attempt left it.
+    pub(super) fn open(&mut self, wanted: &FileRequest) -> Opened {
+        if let Some(stored) = self.inherited.remove(wanted) {
+            self.complete.insert(wanted.clone(), stored.clone());
+            return Opened::Complete(Box::new(stored));
         }
+        let mut left = self.unfinished.iter();
+        let open = match left.position(|open| open.file == *wanted) {
+            Some(place) => self.unfinished.remove(place),
+            None => Open {
+                file: wanted.clone(),
+                entry: None,
+                started: clock::now(),
+                came: None,
+                trouble: None,
+            },
+        };
+        let open = self.open.insert(open);
+        Opened::Begun {
+            bytes: open.came.as_ref().map_or(0, |came| came.whole),
+            entry: open.entry.clone(),
+        }
+    }
+
+    pub(super) fn describe(&mut self, entry: Option<&DirEntry>) {
+        if let Some(open) = &mut self.open {
+            open.entry = entry.cloned();
+        }
+    }
+
+    pub(super) fn begin_anew(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.came = None;
+            open.started = clock::now();
+        }
+    }
+
+    /// One that is not whole, if there is any.
+    fn left(&mut self) -> Option<Open> {
+        self.unfinished.pop().or_else(|| self.open.take())
+    }
+
+    /// The step begins again in another session: what it has, it has.
+    pub(super) fn hand_on(&mut self) {
+        self.inherited.extend(self.complete.drain());
+    }
+
+    /// The step is asked anew, and wants to see everything as it is now.
+    pub(super) fn ask_anew(&mut self) {
+        self.inherited.clear();
+        self.complete.clear();
+    }
+}
+
+impl Open {
+    /// The size of the whole file where it is known, and otherwise what was announced piece by piece. Of one
+    /// that came whole in one piece the piece knows best: its entry may be older.
+    fn announced(&self, is_complete: bool) -> Option<u64> {
+        let size = self.entry.as_ref().map(|entry| entry.size);
+        let size = size.filter(|_| !self.file.is_part());
+        let came = self.came.as_ref().and_then(|came| {
+            let last = if is_complete {
+                Some(0)
+            } else {
+                came.piece_announced
+            };
+            Some(came.announced? + last?)
+        });
+        if is_complete {
+            came.or(size)
+        } else {
+            size.or(came)
+        }
+    }
+}
+
+impl Came {
+    fn nothing(sink: FileSink, reply: &Reply, id: &FileId) -> Self {
+        Self {
+            sink,
+            whole: 0,
+            announced: Some(0),
+            piece_announced: None,
+            last: (reply.command, id.clone()),
+        }
+    }
+
+    fn complete_piece(&mut self, received: u64) {
+        self.sink.mark();
+        self.whole += received;
+        self.announced = self
+            .announced
+            .zip(self.piece_announced.take())
+            .map(|(before, piece)| before + piece);
+    }
+}
+
+fn nothing_open() -> Cause {
+    Cause::Internal {
+        detail: "a step sends bytes to a file that is not open".into(),
     }
 }

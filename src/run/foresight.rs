@@ -4,18 +4,18 @@
 //! read, or that needs what is not known yet.
 
 use super::ahead::Planned;
-use crate::model::device::Os;
 use crate::plan::Plan;
 use crate::playbook::Step;
 use crate::playbook::modifier::ForEach;
 use crate::playbook::vars::Known;
+use crate::step::Ground;
 use crate::template::{Data, Expr, Reference, Scope, TemplateError};
 
 /// No window is wider.
 pub(super) const MOST: usize = 16;
 
 /// The first reads of the steps after the one with this index, in their order.
-pub(super) fn after(at: usize, plan: &Plan, os: Os, scope: &Scope) -> Vec<Planned> {
+pub(super) fn after(at: usize, plan: &Plan, ground: Ground, scope: &Scope) -> Vec<Planned> {
     let first = &plan.playbook.steps[at];
     let mut pending: Vec<&str> = first.register.as_deref().into_iter().collect();
     let mut planned = Vec::new();
@@ -25,11 +25,11 @@ pub(super) fn after(at: usize, plan: &Plan, os: Os, scope: &Scope) -> Vec<Planne
             break;
         }
         // A step that is never run on this device is none between others.
-        if left_out.is_none() && step.is_for(os) {
+        if left_out.is_none() && step.is_for(ground.os) {
             if step.when.is_some() || !needs_none_of(step, &pending) {
                 break;
             }
-            match of_step(step, os, scope) {
+            match of_step(step, ground, scope) {
                 Ok((commands, is_all)) if !commands.is_empty() => {
                     planned.extend(commands);
                     if !is_all {
@@ -62,19 +62,23 @@ fn needs_none_of(step: &Step, pending: &[&str]) -> bool {
 }
 
 /// The reads that a step begins with, and whether it has no others.
-fn of_step(step: &Step, os: Os, scope: &Scope) -> Result<(Vec<Planned>, bool), TemplateError> {
+fn of_step(
+    step: &Step,
+    ground: Ground,
+    scope: &Scope,
+) -> Result<(Vec<Planned>, bool), TemplateError> {
     let Some(for_each) = &step.for_each else {
         let scope = step.vars.enter(scope)?;
-        return of_action(step, os, &scope);
+        return of_action(step, ground, &scope);
     };
     let items = for_each.items(scope)?;
-    of_items(step, os, scope, &items)
+    of_items(step, ground, scope, &items)
 }
 
 /// The same of a step that runs over these items.
 pub(super) fn of_items(
     step: &Step,
-    os: Os,
+    ground: Ground,
     scope: &Scope,
     items: &[serde_json::Value],
 ) -> Result<(Vec<Planned>, bool), TemplateError> {
@@ -82,7 +86,7 @@ pub(super) fn of_items(
     for item in items {
         let mut inner = scope.clone();
         inner.set_json("item", item);
-        let (commands, is_all) = of_action(step, os, &step.vars.enter(&inner)?)?;
+        let (commands, is_all) = of_action(step, ground, &step.vars.enter(&inner)?)?;
         planned.extend(commands);
         if !is_all || planned.len() >= MOST {
             return Ok((planned, false));
@@ -94,10 +98,10 @@ pub(super) fn of_items(
 /// The same of one run of its action.
 pub(super) fn of_action(
     step: &Step,
-    os: Os,
+    ground: Ground,
     scope: &Scope,
 ) -> Result<(Vec<Planned>, bool), TemplateError> {
-    let foretold = step.kind.foretell(scope, os)?;
+    let foretold = step.kind.foretell(scope, ground)?;
     let planned = foretold.commands.into_iter().map(|command| Planned {
         step: step.id.clone(),
         command,

@@ -18,6 +18,8 @@ pub struct Job {
     pub ledger: Ledger,
     pub dir: RunDir,
     pub cancel: Cancel,
+    /// Bytes of a file that are fetched at once.
+    pub piece: u64,
 }
 
 impl Job {

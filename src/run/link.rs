@@ -3,6 +3,7 @@
 //! One per device. Whatever is asked of the backend here has an end, by the attempt's deadline or by a stop.
 
 use super::ahead::{Ahead, TAKE_BACK};
+use super::files::Files;
 use super::hold::{Hold, PATIENCE};
 use super::job::Job;
 use super::listings::Listings;
@@ -11,7 +12,7 @@ use super::retry::{Exposure, Fate};
 use crate::bundle::store::Bag;
 use crate::clock;
 use crate::live::Answer;
-use crate::model::command::{Command, Reply};
+use crate::model::command::{Command, DirEntry, Reply};
 use crate::model::conceal::withhold;
 use crate::model::device::Device;
 use crate::model::effect::{Effect, Reached};
@@ -19,7 +20,7 @@ use crate::model::event::{EventKind, OnError};
 use crate::model::id::{CommandId, FileId, SessionId, StepId};
 use crate::model::outcome::{Cause, Outcome};
 use crate::model::row::{Finding, StoredFile};
-use crate::step::cx::{Fetched, Hands};
+use crate::step::cx::{FileRequest, Hands, Opened};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,12 +33,13 @@ pub(super) struct Link {
     /// Gone only while the bag is being sealed.
     pub(super) bag: Option<Arc<Bag>>,
     /// Held while the disk works on the bag, also when nobody waits for it any more.
-    disk: Arc<Mutex<()>>,
+    pub(super) disk: Arc<Mutex<()>>,
     pub(super) hold: Hold,
     /// Reads that are under way before their turn.
     pub(super) ahead: Ahead,
     /// What neighbouring reads have seen of directories.
     pub(super) listings: Listings,
+    pub(super) files: Files,
     /// The attempt under way.
     pub(super) now: Now,
     /// What is known of the commands of the step under way that must not run twice.
@@ -82,6 +84,7 @@ impl Link {
             device,
             bag: Some(Arc::new(bag)),
             disk: Arc::default(),
+            files: Files::default(),
             now,
             fate: Fate::Untouched,
             always_until: None,
@@ -346,11 +349,27 @@ impl Hands for Link {
         self.ahead_of_turn(commands);
     }
 
-    fn store<'a>(&'a mut self, fetched: Fetched<'a>) -> Answer<'a, StoredFile> {
+    fn open(&mut self, file: &FileRequest) -> Opened {
+        self.files.open(file)
+    }
+
+    fn describe(&mut self, entry: Option<&DirEntry>) {
+        self.files.describe(entry);
+    }
+
+    fn begin_anew(&mut self) {
+        self.files.begin_anew();
+    }
+
+    fn append<'a>(&'a mut self, reply: &'a Reply, file: &'a FileId) -> Answer<'a, u64> {
         Box::pin(async move {
-            let result = self.fetch(&fetched).await;
+            let result = self.take_in(reply, file).await;
             self.noticing_loss(result).await
         })
+    }
+
+    fn close(&mut self, came: Result<(), Cause>) -> Answer<'_, StoredFile> {
+        Box::pin(self.put_away(came))
     }
 
     fn read<'a>(&'a mut self, file: &'a FileId, limit: usize) -> Answer<'a, Vec<u8>> {

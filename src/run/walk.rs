@@ -77,7 +77,7 @@ impl Visit {
             let scope = frames.of(step.frame);
             self.link.ahead.later = match &turn {
                 Turn::Run if early.is_none() => {
-                    foresight::after(ordinal - 1, &job.plan, self.device.os, scope)
+                    foresight::after(ordinal - 1, &job.plan, self.link.ground(), scope)
                 }
                 _ => Vec::new(),
             };
@@ -206,6 +206,7 @@ impl Visit {
             end = attempt::run(&mut self.link, &self.device, step, scope) => return end,
             () = sleep_until(until + CLEAN_UP) => {}
         }
+        self.link.give_up_files().await;
         let cause = always_over();
         let outcome = match self.link.fate {
             Fate::InDoubt => Outcome::Unknown { cause },

@@ -3,18 +3,21 @@
 //! No HTTP client, no file system, no journal: the engine lends all of that.
 
 use crate::live::Answer;
-use crate::model::command::{Command, Reply};
+use crate::model::command::{Command, DirEntry, Reply};
 use crate::model::device::Device;
 use crate::model::effect::Effect;
 use crate::model::id::{FileId, StepId};
 use crate::model::outcome::{Cause, NOT_FOUND};
-use crate::model::remote::RemoteText;
 use crate::model::row::{Finding, Row, StoredFile};
 use crate::template::{Choice, Scope, TemplateError};
 use std::time::Duration;
 
 /// Time for taking a file of ours away, also when the step's own time is over.
 const CLEAN_UP: Duration = Duration::from_secs(30);
+
+/// Bytes of a file that are fetched at once. What an interruption costs is at most so much, and a smaller
+/// file costs nothing more than its bytes.
+pub const PIECE: u64 = 64 << 20;
 
 /// What the engine does for a step. Every call ends by the attempt's deadline.
 pub trait Hands: Send {
@@ -26,8 +29,23 @@ pub trait Hands: Send {
     /// and may be handed over early.
     fn expect(&mut self, commands: Vec<Command>);
 
-    /// Streams a fetched file into the bag, under the local form of `save_as`.
-    fn store<'a>(&'a mut self, fetched: Fetched<'a>) -> Answer<'a, StoredFile>;
+    /// Opens a file of the bag, of which an earlier attempt may have brought something already. One is open
+    /// at a time, until it is closed.
+    fn open(&mut self, file: &FileRequest) -> Opened;
+
+    /// What the endpoint says of the file that is open.
+    fn describe(&mut self, entry: Option<&DirEntry>);
+
+    /// Takes back what has come of the file that is open.
+    fn begin_anew(&mut self);
+
+    /// Streams what a `get file` brought into the session's store to the end of the file that is open;
+    /// gives the bytes.
+    fn append<'a>(&'a mut self, reply: &'a Reply, file: &'a FileId) -> Answer<'a, u64>;
+
+    /// Gives the file that is open its place in the bag: all of it has come, or this is why the rest has not.
+    /// What another attempt may go on with stays for it.
+    fn close(&mut self, came: Result<(), Cause>) -> Answer<'_, StoredFile>;
 
     /// Reads a fetched file that is small by nature, such as a command's output.
     fn read<'a>(&'a mut self, file: &'a FileId, limit: usize) -> Answer<'a, Vec<u8>>;
@@ -48,15 +66,50 @@ pub trait Hands: Send {
     fn nonce(&self) -> String;
 }
 
-/// A file that a `get file` command brought into the session's store.
-#[derive(Debug)]
-pub struct Fetched<'a> {
-    pub path: &'a RemoteText,
+/// A file that is to be fetched into the bag.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FileRequest {
+    pub path: String,
+    /// What it is of the endpoint's own; another path where it is a copy that was made for us.
+    pub original: String,
     /// What the bag files it under; the same as `path` unless the author says otherwise.
-    pub save_as: &'a RemoteText,
-    pub reply: &'a Reply,
-    pub file: &'a FileId,
+    pub save_as: String,
+    /// Bytes at the beginning that are left out.
+    pub offset: u64,
+    /// How many bytes are fetched; all unless given.
+    pub count: Option<u64>,
+    /// Nothing is kept of a file that is larger.
     pub limit: Option<u64>,
+    /// It is kept in a zip with the usual password.
+    pub is_sample: bool,
+}
+
+impl FileRequest {
+    /// All of a file, whatever its size, under its own name.
+    pub fn whole(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            original: path.to_owned(),
+            save_as: path.to_owned(),
+            offset: 0,
+            count: None,
+            limit: None,
+            is_sample: false,
+        }
+    }
+
+    pub const fn is_part(&self) -> bool {
+        self.offset > 0 || self.count.is_some()
+    }
+}
+
+/// What there is already of a file that is opened.
+#[derive(Debug)]
+pub enum Opened {
+    /// All of it: an attempt whose session was lost has brought it.
+    Complete(Box<StoredFile>),
+    /// So many bytes at its beginning, and what the endpoint said of it then.
+    Begun { bytes: u64, entry: Option<DirEntry> },
 }
 
 /// One attempt at one step on one device.
@@ -65,6 +118,8 @@ pub struct StepCx<'a> {
     pub device: &'a Device,
     pub scope: &'a Scope,
     pub hands: &'a mut dyn Hands,
+    /// Bytes of a file that are fetched at once.
+    pub piece: u64,
     /// What the step has found so far; kept also when it fails later.
     pub rows: &'a mut Vec<Row>,
 }

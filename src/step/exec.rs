@@ -19,7 +19,7 @@
 
 pub(super) mod quote;
 
-use super::cx::{StepCx, Stop};
+use super::cx::{FileRequest, StepCx, Stop};
 use super::guard::one_of;
 use super::{
     Arguments, Built, Ceiling, ResultField, Shape, Spec, get_file, never_started, unexpected,
@@ -45,7 +45,12 @@ pub(super) const SPEC: Spec = Spec {
     permissions: &[Permission::Exec],
     effect: Effect::Once,
     os: &Os::NAMED,
-    commands: &["create process", "get file", "delete file"],
+    commands: &[
+        "create process",
+        "get file",
+        "directory list",
+        "delete file",
+    ],
     results: &[
         ResultField::new(
             "stdout",
@@ -360,9 +365,12 @@ enum Brought {
 /// Files the output under the step's name. A path that is relative is none of the endpoint's own, among
 /// which a file of ours would pass for evidence.
 async fn store(cx: &mut StepCx<'_>, path: &str, limit: Option<u64>) -> Result<StoredFile, Cause> {
-    let save_as = format!("{}.out", cx.step);
-    let whole = get_file::Part::default();
-    get_file::fetch(cx, path, Some(&save_as), whole, limit).await
+    let output = FileRequest {
+        save_as: format!("{}.out", cx.step),
+        limit,
+        ..FileRequest::whole(path)
+    };
+    get_file::fetch(cx, &output, None).await
 }
 
 async fn fetch(cx: &mut StepCx<'_>, path: &str) -> Result<Vec<u8>, Cause> {

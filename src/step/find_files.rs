@@ -20,7 +20,7 @@ mod oracle;
 mod pattern;
 mod walk;
 
-use super::cx::{StepCx, Stop};
+use super::cx::{FileRequest, StepCx, Stop};
 use super::{
     AHEAD, Arguments, Built, Cost, Foretold, ResultField, Shape, Spec, get_file, unexpected,
 };
@@ -180,6 +180,9 @@ impl FindFiles {
             for (at, one) in found.iter().enumerate() {
                 if self.get {
                     let files = found[at + 1..].iter().filter(|found| is_here(&found.entry));
+                    let piece = cx.piece;
+                    let fetching =
+                        |found: &Found| get_file::first(&FileRequest::whole(&found.path), piece);
                     let mut next: Vec<Command> = files.take(AHEAD).map(fetching).collect();
                     if truncated.is_none() {
                         next.extend(coming(&walk, cx.device.os));
@@ -208,7 +211,7 @@ impl FindFiles {
         });
         let mut row = row_of(found);
         if self.get && is_here(entry) {
-            match get_file::fetch(cx, &found.path, None, get_file::Part::default(), None).await {
+            match get_file::fetch(cx, &FileRequest::whole(&found.path), Some(entry)).await {
                 Ok(stored) => {
                     row.size = Some(stored.size_received);
                     row.sha256 = Some(stored.sha256.clone());
@@ -245,11 +248,6 @@ fn operand(look: Look, os: Os) -> String {
         Look::Into(path) => directory_operand(&path, os),
         Look::At(path) => path,
     }
-}
-
-/// What fetches a file that was found.
-fn fetching(found: &Found) -> Command {
-    get_file::command(&found.path, get_file::Part::default(), None)
 }
 
 /// Whether reading it reads what lies there, and nothing elsewhere.

@@ -4,6 +4,7 @@
 //! that another program holds locked is skipped unless `if_locked: fail`. Of a file larger than
 //! `max_size` nothing is kept. Of a list, the other files are fetched also when one makes the step fail.
 //! `save_as` files it under another path than the one it was fetched from. `offset` and `count` fetch a part.
+//! What is larger than 64 MiB comes in pieces, so that an interruption, a lost session too, costs one piece.
 //!
 //! With `if_locked: reg_save`, Windows saves a registry hive that is locked, and that is fetched in its
 //! place: SAM, SECURITY, SOFTWARE, SYSTEM and DEFAULT of `C:\Windows\System32\config`, and NTUSER.DAT and
@@ -21,10 +22,13 @@
 //!   max_size: 512MiB
 //! ```
 
-use super::cx::{Fetched, OnObstacle, StepCx, Stop};
+mod fetch;
+
+pub(super) use fetch::{fetch, first};
+
+use super::cx::{FileRequest, OnObstacle, StepCx, Stop};
 use super::reg_query::hive;
-use super::{Arguments, Built, Ceiling, Cost, Foretold, ResultField, Shape, Spec, unexpected};
-use crate::model::command::{Command, CommandResult};
+use super::{Arguments, Built, Ceiling, Cost, Foretold, Ground, ResultField, Shape, Spec};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::{Cause, LOCKED, NOT_FOUND};
@@ -45,6 +49,7 @@ pub(super) const SPEC: Spec = Spec {
     os: &Os::NAMED,
     commands: &[
         "get file",
+        "directory list",
         "reg enum key",
         "reg query value",
         "create process",
@@ -215,22 +220,19 @@ impl GetFile {
     }
 
     pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
-        let (part, limit) = self.extent(cx.scope)?;
         let mut files = Vec::new();
         let (mut obstacle, mut failure) = (None, None);
         for template in &self.path {
-            let path = template.render(cx.scope)?;
-            let save_as = self.save_as.as_ref().map(|name| name.render(cx.scope));
-            let save_as = save_as.transpose()?;
-            let save_as = save_as.as_deref();
-            let mut fetched = fetch(cx, &path, save_as, part, limit).await;
+            let wanted = self.request(template, cx.scope)?;
+            let mut fetched = fetch(cx, &wanted, None).await;
             let is_hive = self.if_locked == OnLocked::RegSave && is_locked(&fetched);
             if is_hive {
-                fetched = hive::fetch(cx, &path, save_as, part, limit).await;
+                fetched = hive::fetch(cx, &wanted).await;
             }
+            let path = wanted.path.as_str();
             match fetched {
                 Ok(file) => {
-                    let mut row = row_of(&file, part);
+                    let mut row = row_of(&file, &wanted);
                     if is_hive {
                         row.extra.insert("saved_by".into(), json!("reg save"));
                     }
@@ -238,7 +240,7 @@ impl GetFile {
                     files.push(listed(&file));
                 }
                 Err(cause) => {
-                    let excuse = self.excuse(&cause, &path).filter(|_| !is_hive);
+                    let excuse = self.excuse(&cause, path).filter(|_| !is_hive);
                     cx.rows.push(Row {
                         cause: Some(excuse.clone().unwrap_or_else(|| cause.clone())),
                         path: Some(path.into()),
@@ -264,28 +266,39 @@ impl GetFile {
         }
     }
 
-    /// Which bytes are wanted, and how many there may be.
-    fn extent(&self, scope: &Scope) -> Result<(Part, Option<u64>), TemplateError> {
+    /// What is to be fetched from one path.
+    fn request(&self, path: &Template, scope: &Scope) -> Result<FileRequest, TemplateError> {
         let bytes = |size: &Option<Field<Size>>| {
             let size = size.as_ref().map(|size| size.resolve(scope));
             Ok(size.transpose()?.map(Size::bytes))
         };
-        let part = Part {
+        let path = path.render(scope)?;
+        let save_as = self.save_as.as_ref().map(|name| name.render(scope));
+        Ok(FileRequest {
+            save_as: save_as.transpose()?.unwrap_or_else(|| path.clone()),
             offset: self.offset.resolve(scope)?.bytes(),
             count: bytes(&self.count)?,
-        };
-        Ok((part, bytes(&self.max_size)?))
+            limit: bytes(&self.max_size)?,
+            is_sample: self.sample,
+            ..FileRequest::whole(&path)
+        })
     }
 
-    pub(super) fn foretell(&self, scope: &Scope) -> Result<Foretold, TemplateError> {
-        let (part, limit) = self.extent(scope)?;
+    pub(super) fn foretell(
+        &self,
+        scope: &Scope,
+        ground: Ground,
+    ) -> Result<Foretold, TemplateError> {
         let commands = self.path.iter().map(|path| {
-            let path = path.render(scope)?;
-            Ok(command(&path, part, limit))
+            let wanted = self.request(path, scope)?;
+            Ok(first(&wanted, ground.piece))
         });
+        let is_all = self.if_locked != OnLocked::RegSave;
+        // Saving a hive changes something, and nothing is ahead of that.
+        let most = if is_all { self.path.len() } else { 1 };
         Ok(Foretold {
-            commands: commands.collect::<Result<_, _>>()?,
-            is_all: self.if_locked != OnLocked::RegSave,
+            commands: commands.take(most).collect::<Result<_, _>>()?,
+            is_all,
         })
     }
 
@@ -298,47 +311,6 @@ impl GetFile {
         } else {
             None
         }
-    }
-}
-
-/// Which bytes of a file are wanted; all of them unless somebody says so.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Part {
-    offset: u64,
-    count: Option<u64>,
-}
-
-/// Brings one file into the bag.
-pub(super) async fn fetch(
-    cx: &mut StepCx<'_>,
-    path: &str,
-    save_as: Option<&str>,
-    part: Part,
-    limit: Option<u64>,
-) -> Result<StoredFile, Cause> {
-    let reply = cx.ask(command(path, part, limit)).await?;
-    let CommandResult::File(file) = &reply.result else {
-        return Err(unexpected(&reply));
-    };
-    cx.hands
-        .store(Fetched {
-            path: &path.into(),
-            save_as: &save_as.unwrap_or(path).into(),
-            reply: &reply,
-            file,
-            limit,
-        })
-        .await
-}
-
-/// What fetches a file. One byte more than allowed tells a file that is too large from one that fits exactly,
-/// without making the sensor send all of it.
-pub(super) fn command(path: &str, part: Part, limit: Option<u64>) -> Command {
-    let most = limit.map(|bytes| bytes.saturating_add(1));
-    Command::GetFile {
-        path: path.to_owned(),
-        offset: part.offset,
-        count: part.count.into_iter().chain(most).min(),
     }
 }
 
@@ -367,7 +339,7 @@ pub(super) fn listed(file: &StoredFile) -> Value {
     })
 }
 
-fn row_of(file: &StoredFile, part: Part) -> Row {
+fn row_of(file: &StoredFile, wanted: &FileRequest) -> Row {
     let mut row = Row {
         path: Some(file.original_path.clone()),
         name: Some(super::base_name(file.original_path.raw()).into()),
@@ -376,9 +348,14 @@ fn row_of(file: &StoredFile, part: Part) -> Row {
         data: Some(file.stored_path.clone().into()),
         ..Row::new(RowKind::File)
     };
-    if part != Part::default() {
-        row.extra.insert("offset".into(), json!(part.offset));
-        row.extra.insert("count".into(), json!(part.count));
+    let extra = &mut row.extra;
+    if wanted.is_part() {
+        extra.insert("offset".into(), json!(wanted.offset));
+        extra.insert("count".into(), json!(wanted.count));
+    }
+    if let Some(packed) = &file.packed {
+        extra.insert("stored_as".into(), json!(packed.stored_as));
+        extra.insert("stored_sha256".into(), json!(packed.stored_sha256));
     }
     row
 }

@@ -11,9 +11,8 @@
 //! timeout: 2h
 //! ```
 
-use super::cx::{Removal, StepCx, Stop};
-use super::get_file::{self, Part};
-use super::{Arguments, Built, ResultField, Shape, Spec, base_name, unexpected};
+use super::cx::{FileRequest, Removal, StepCx, Stop};
+use super::{Arguments, Built, ResultField, Shape, Spec, base_name, get_file, unexpected};
 use crate::model::command::{Command, CommandResult};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission, Reached};
@@ -31,7 +30,7 @@ pub(super) const SPEC: Spec = Spec {
     permissions: &[Permission::Memory],
     effect: Effect::Once,
     os: &[Os::Windows],
-    commands: &["memdump", "get file", "delete file"],
+    commands: &["memdump", "get file", "directory list", "delete file"],
     results: &[
         ResultField::new(
             "files",
@@ -97,7 +96,7 @@ impl Memdump {
         };
         let (fetched, removal) = match self.dump(cx, &path).await {
             Ok(()) if self.download => {
-                match get_file::fetch(cx, &written, None, Part::default(), None).await {
+                match get_file::fetch(cx, &FileRequest::whole(&written), None).await {
                     Ok(file) => (Ok(Some(file)), cx.remove(&written).await?),
                     // It is the only one, and what was in the memory then is not there any more.
                     Err(cause) => {

@@ -371,11 +371,11 @@ impl StepKind {
     }
 
     /// The reads that it begins with, as far as they are known before anything was answered.
-    pub fn foretell(&self, scope: &Scope, os: Os) -> Result<Foretold, TemplateError> {
+    pub fn foretell(&self, scope: &Scope, ground: Ground) -> Result<Foretold, TemplateError> {
         match self {
-            Self::GetFile(step) => step.foretell(scope),
-            Self::FindFiles(step) => step.foretell(scope, os),
-            Self::ListDirectory(step) => step.foretell(scope, os),
+            Self::GetFile(step) => step.foretell(scope, ground),
+            Self::FindFiles(step) => step.foretell(scope, ground.os),
+            Self::ListDirectory(step) => step.foretell(scope, ground.os),
             Self::ListProcesses(_) => Ok(Foretold::all(vec![Command::ProcessList])),
             Self::RegQuery(step) => step.foretell(scope),
             _ => Ok(Foretold::default()),
@@ -442,6 +442,14 @@ impl StepKind {
 
 /// How many reads a step says at once that it will ask for: more than any window is wide.
 const AHEAD: usize = 16;
+
+/// What commands depend on besides a step's scope.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground {
+    pub os: Os,
+    /// Bytes of a file that are fetched at once.
+    pub piece: u64,
+}
 
 /// The reads that a step will ask for.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@ mod engine;
 mod engine_faults;
 mod engine_flow;
 mod engine_hives;
+mod engine_large;
 mod engine_memdump;
 mod engine_use;
 mod engine_vars;

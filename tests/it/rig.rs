@@ -22,6 +22,7 @@ use sortie::sim::device::SimDevice;
 use sortie::sim::fleet::{Wanted, fleet};
 use sortie::sim::port::SimFleet;
 use sortie::sim::world::World;
+use sortie::step::cx::PIECE;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub(crate) struct Rig {
     tape: Box<Reel>,
     edit: Box<Edit>,
     pub(crate) selection: Selection,
+    /// Bytes of a file that are fetched at once.
+    pub(crate) piece: u64,
 }
 
 impl Rig {
@@ -88,6 +91,7 @@ impl Rig {
             tape: Box::new(|file| Box::new(file)),
             edit: Box::new(|_| {}),
             selection: Selection::default(),
+            piece: PIECE,
         }
     }
 
@@ -175,6 +179,7 @@ impl Rig {
             ledger: ledger.clone(),
             dir,
             cancel: cancel.clone(),
+            piece: self.piece,
         });
         Running {
             world: self.world,

@@ -31,10 +31,15 @@ async fn over(
     devices: Vec<SimDevice>,
     faults: &str,
 ) -> (Ended, Vec<Asked>) {
+    wired(Rig::new(text, devices), faults).await
+}
+
+/// As [`over`], for a run of which more is to be said.
+pub(crate) async fn wired(rig: Rig, faults: &str) -> (Ended, Vec<Asked>) {
     let laid: Arc<Mutex<Option<Arc<Cable>>>> = Arc::default();
     let keep = Arc::clone(&laid);
     let faults = faults.to_owned();
-    let rig = Rig::new(text, devices).through(move |world| {
+    let rig = rig.through(move |world| {
         let cable = Cable::new(world, &faults);
         *keep.lock().expect("no panic within") = Some(Arc::clone(&cable));
         let backend = Backend {

@@ -3,9 +3,9 @@
 //! `get_file` saves hives that are locked, `reg_query` loads those of users who are
 //! logged off. What the endpoint says of its profiles is hostile until it looks like what it should be.
 
-use super::super::cx::StepCx;
+use super::super::cx::{FileRequest, StepCx};
 use super::super::exec::quote;
-use super::super::get_file::{self, Part};
+use super::super::get_file;
 use super::super::unexpected;
 use crate::model::command::{Command, CommandResult};
 use crate::model::device::Os;
@@ -48,17 +48,21 @@ const CLEAN_UP: Duration = Duration::from_mins(1);
 /// Has Windows save the hive that is in a locked file, and brings that into the bag.
 pub(in crate::step) async fn fetch(
     cx: &mut StepCx<'_>,
-    path: &str,
-    save_as: Option<&str>,
-    part: Part,
-    limit: Option<u64>,
+    wanted: &FileRequest,
 ) -> Result<StoredFile, Cause> {
+    let path = wanted.path.as_str();
     let Some(key) = key_of(cx, path).await? else {
         return Err(Cause::NotAHive { what: path.into() });
     };
     let copy = temporary(cx, "hiv");
     let fetched = match reg(cx, &["save", &key, &copy, "/y"]).await {
-        Ok(()) => get_file::fetch(cx, &copy, Some(save_as.unwrap_or(path)), part, limit).await,
+        Ok(()) => {
+            let copy = FileRequest {
+                path: copy.clone(),
+                ..wanted.clone()
+            };
+            get_file::fetch(cx, &copy, None).await
+        }
         Err(failed) if failed.fate == Fate::NeverRan => return Err(failed.cause),
         Err(failed) => Err(failed.cause),
     };
@@ -68,10 +72,6 @@ pub(in crate::step) async fn fetch(
         Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => {
             Err(Cause::Missing { what: copy.into() })
         }
-        Ok(file) => Ok(StoredFile {
-            original_path: path.into(),
-            ..file
-        }),
         other => other,
     }
 }
