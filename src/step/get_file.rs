@@ -5,6 +5,7 @@
 //! `max_size` nothing is kept. Of a list, the other files are fetched also when one makes the step fail.
 //! `save_as` files it under another path than the one it was fetched from. `offset` and `count` fetch a part.
 //! What is larger than 64 MiB comes in pieces, so that an interruption, a lost session too, costs one piece.
+//! `sample: true` keeps a file in a zip with the password `infected`, `.zip` after its name; it comes in one go.
 //!
 //! With `if_locked: reg_save`, Windows saves a registry hive that is locked, and that is fetched in its
 //! place: SAM, SECURITY, SOFTWARE, SYSTEM and DEFAULT of `C:\Windows\System32\config`, and NTUSER.DAT and
@@ -12,8 +13,6 @@
 //! `C:\Windows\Temp`, which is deleted afterwards: it needs the permission `exec` too, and counts as a
 //! change. What is saved is what the registry holds then; it has the same keys as the file, and not the
 //! same bytes. Any other file that is locked fails.
-//!
-//! Not built yet, and refused by `run`: `sample`.
 //!
 //! ```yaml
 //! name: Security log
@@ -34,7 +33,7 @@ use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::{Cause, LOCKED, NOT_FOUND};
 use crate::model::row::{Row, RowKind, StoredFile};
 use crate::template::{Choice, Field, Fields, Scope, Template, TemplateError, Word, short_form};
-use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::size::Size;
 use crate::text::source::Span;
 use crate::text::yaml::Node;
@@ -97,9 +96,6 @@ pub struct GetFile {
     /// Whether the file is kept as a zip with the usual password, so that scanners leave the bag alone.
     #[schemars(extend("default" = false))]
     pub sample: bool,
-    /// What the author asks for that is not built.
-    #[schemars(skip)]
-    pub(super) not_built: Vec<Diagnostic>,
 }
 
 /// What a locked file means for the step.
@@ -128,7 +124,6 @@ impl GetFile {
         let if_missing = fields.or("if_missing", OnObstacle::Fail);
         let if_locked = fields.or("if_locked", OnLocked::Skip);
         let if_locked_span = fields.key_span("if_locked");
-        let mut not_built = Vec::new();
         let offset = fields.or("offset", Field::Literal(Size::from_bytes(0)));
         let count: Option<Field<Size>> = fields.optional("count");
         if count
@@ -146,7 +141,7 @@ impl GetFile {
                 )
                 .help("remove it, or say how many bytes you want");
         }
-        let sample = fields.later_or("sample", false, &mut not_built);
+        let sample = fields.or("sample", false);
         if save_as.is_some() && path.as_ref().is_some_and(|paths| paths.len() > 1) {
             let span = fields.key_span("save_as");
             let message = "`save_as` names one file, and `path` is a list";
@@ -166,7 +161,6 @@ impl GetFile {
             offset,
             count,
             sample,
-            not_built,
         })
     }
 

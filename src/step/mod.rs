@@ -385,13 +385,11 @@ impl StepKind {
     /// What of it this version understands and does not carry out, with places; `action` is that of
     /// its key.
     pub fn not_built(&self, action: Span) -> Vec<Diagnostic> {
-        if self.spec().built == Built::NotYet {
-            return vec![Diagnostic::not_built(action, self.spec().key)];
+        let spec = self.spec();
+        match spec.built {
+            Built::NotYet => vec![Diagnostic::not_built(action, spec.key)],
+            Built::Yes => Vec::new(),
         }
-        if let Self::GetFile(step) = self {
-            return step.not_built.clone();
-        }
-        Vec::new()
     }
 
     /// What repeating it would do.

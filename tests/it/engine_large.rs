@@ -11,6 +11,8 @@ use sortie::model::row::FileState;
 use sortie::sim::device::SimDevice;
 use sortie::sim::endpoint::content::Content;
 use std::fmt::Write;
+use std::fs::{self, File};
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -268,4 +270,45 @@ async fn what_never_becomes_whole_is_kept_as_a_part() {
         let record = ended.state.device(ended.ids[0]).expect("it was planned");
         assert_eq!((record.files, record.bytes), (0, 0), "{case}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sample_comes_in_one_go_into_a_zip() {
+    let length = 5 * PIECE + 7;
+    let rule =
+        |call: &Call<'_>| (call.op == Op::Content && call.nth == 1).then(|| Fault::After(broken()));
+    let steps = get(
+        ", sample: true",
+        "timeout: 1h\n    retry: {attempts: 2, delay: 1s}",
+    );
+    let ended = rig(&steps, large(length))
+        .through(|world| Arc::new(Faulty::new(world, rule)))
+        .run()
+        .await;
+    ended.sound();
+    assert_eq!(ended.end().0, "ok");
+    assert_eq!(commands(&ended), (2, 0));
+    let file = &files(&ended)[0];
+    assert_eq!(file["size_received"], length);
+    assert_eq!(file["sha256"], hash(&content(length)));
+    assert_eq!(file["stored_as"], "zip");
+    let stored = file["stored_path"].as_str().expect("a path");
+    assert_eq!(stored, "data/files/C/data/large.bin.zip");
+    let bag = ended.bag(ended.ids[0]);
+    let manifest = fs::read_to_string(bag.join("manifest-sha256.txt")).expect("it is sealed");
+    let line = format!(
+        "{}  {stored}",
+        file["stored_sha256"].as_str().expect("a hash")
+    );
+    assert!(manifest.lines().any(|listed| listed == line), "{manifest}");
+    let row = &ended.json(ended.ids[0], "data/steps/01-get.json")["rows"][0];
+    assert_eq!(row["sha256"], file["sha256"]);
+    assert_eq!(row["extra"]["stored_sha256"], file["stored_sha256"]);
+
+    let zip = File::open(bag.join(stored)).expect("it is there");
+    let mut archive = zip::ZipArchive::new(zip).expect("it is one");
+    let mut member = archive.by_index_decrypt(0, b"infected").expect("opens");
+    let mut bytes = Vec::new();
+    member.read_to_end(&mut bytes).expect("is whole");
+    assert_eq!(bytes, content(length).read(0, usize::MAX));
 }
