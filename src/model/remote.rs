@@ -30,7 +30,8 @@ impl RemoteText {
         self.text.is_empty()
     }
 
-    fn from_bytes(bytes: &[u8]) -> Self {
+    /// Text as an endpoint has it: UTF-8, or WTF-8 out of Windows, or any bytes where names are bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self {
                 text: text.to_owned(),
@@ -44,12 +45,17 @@ impl RemoteText {
     }
 }
 
-/// One U+FFFD for each lone surrogate; `from_utf8_lossy` would write three.
+/// One U+FFFD for each lone surrogate, and for each other run of bytes that is no text; `from_utf8_lossy`
+/// would write three for a surrogate.
 fn lossy(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
+    let mut goes_on = false;
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
-        if matches!(chunk.invalid().first(), Some(0xc0..)) {
+        let follows = goes_on && chunk.valid().is_empty();
+        goes_on = !chunk.invalid().is_empty();
+        let begins = !follows || matches!(chunk.invalid().first(), Some(0xc0..));
+        if goes_on && begins {
             text.push(char::REPLACEMENT_CHARACTER);
         }
     }
@@ -129,6 +135,21 @@ mod tests {
         assert_eq!(text.raw(), "a\u{fffd}b\u{1b}");
         assert_eq!(text.exact(), Some(&b"a\xed\xa0\x80b\x1b"[..]));
         assert_eq!(text.to_string(), "a\u{fffd}b\\u{1b}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_not_passed_over() {
+        let table: [(&[u8], &str); 4] = [
+            (b"a\x80\x81b\xff", "a\u{fffd}b\u{fffd}"),
+            (b"\xed\xa0\x80\xed\xa0\x80", "\u{fffd}\u{fffd}"),
+            (b"\xc3", "\u{fffd}"),
+            (b"", ""),
+        ];
+        for (bytes, expected) in table {
+            let text = RemoteText::from_bytes(bytes);
+            assert_eq!(text.raw(), expected);
+            assert_eq!(text.exact(), Some(bytes).filter(|bytes| !bytes.is_empty()));
+        }
     }
 
     #[test]

@@ -17,14 +17,12 @@
 //! register: connections
 //! ```
 
+pub(super) mod capture;
 pub(super) mod quote;
 
-use super::cx::{FileRequest, StepCx, Stop};
+use super::cx::{StepCx, Stop};
 use super::guard::one_of;
-use super::{
-    Arguments, Built, Ceiling, ResultField, Shape, Spec, get_file, never_started, unexpected,
-};
-use crate::model::command::{Command, CommandResult};
+use super::{Arguments, Built, Ceiling, ResultField, Shape, Spec, get_file, never_started};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::Cause;
@@ -36,6 +34,7 @@ use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::encoding::Encoding;
 use crate::text::size::Size;
 use crate::text::yaml::Node;
+use capture::{Brought, Capture, Keep, MAX_OUTPUT, Ran};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
@@ -74,8 +73,6 @@ pub(super) const SPEC: Spec = Spec {
     schema: SchemaGenerator::subschema_for::<Exec>,
 };
 
-/// Output kept as text; more is refused rather than cut.
-const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 /// What a result's `data` column holds of an output; the whole of it is in the step's own file.
 const MAX_DATA: usize = 64 * 1024;
 
@@ -293,33 +290,29 @@ impl Exec {
             .map(|limit| limit.resolve(cx.scope))
             .transpose()?
             .map(Size::bytes);
-        let output_file = (self.output != Output::None).then(|| output_path(cx));
-        let command = Command::CreateProcess {
+        let keep = match self.output {
+            Output::None => Keep::Nothing,
+            Output::Text => Keep::Bytes,
+            Output::File => Keep::File { limit },
+        };
+        let capture = Capture {
             command_line: command_line.clone(),
-            wait: self.wait == Wait::ForEnd,
             working_directory,
-            output_file: output_file.clone(),
+            wait: self.wait == Wait::ForEnd,
+            keep,
+            effect: self.effect,
         };
-        let started = cx.hands.command(command, self.effect).await;
-        // A refusal by the endpoint means that nothing ran; after any other trouble the file may be there.
-        let output = match (&started, &output_file) {
-            (Ok(_), Some(path)) => self.bring(cx, path, limit).await,
-            (Err(cause), Some(path)) if !matches!(cause, Cause::Endpoint { .. }) => {
-                cx.remove(path).await?;
-                Ok(Brought::Nothing)
-            }
-            _ => Ok(Brought::Nothing),
-        };
-        let reply = started?;
-        let CommandResult::Started { pid, return_code } = reply.result else {
-            return Err(unexpected(&reply).into());
-        };
-        let code = return_code.filter(|_| self.wait == Wait::ForEnd);
+        let Ran { pid, code, output } = capture.run(cx).await?;
+        let output = output.map(|brought| match brought {
+            Brought::Nothing => Told::Nothing,
+            Brought::Bytes(bytes) => Told::Text(self.encoding.decode(&bytes)),
+            Brought::File(file) => Told::File(file),
+        });
         cx.rows.push(row_of(command_line, &output, pid, code));
         let (stdout, files) = match output? {
-            Brought::Nothing => (String::new(), Vec::new()),
-            Brought::Text(text) => (text, Vec::new()),
-            Brought::File(file) => (String::new(), vec![get_file::listed(&file)]),
+            Told::Nothing => (String::new(), Vec::new()),
+            Told::Text(text) => (text, Vec::new()),
+            Told::File(file) => (String::new(), vec![get_file::listed(&file)]),
         };
         if let Some(expected) = expected
             && code != Some(expected)
@@ -328,77 +321,18 @@ impl Exec {
         }
         Ok(json!({"stdout": stdout, "files": files, "code": code, "pid": pid}))
     }
-
-    /// Fetches the output and takes it away from the endpoint, whatever came of fetching it.
-    async fn bring(
-        &self,
-        cx: &mut StepCx<'_>,
-        path: &str,
-        limit: Option<u64>,
-    ) -> Result<Brought, Cause> {
-        let brought = match self.output {
-            Output::Text => (fetch(cx, path).await)
-                .map(|bytes| Brought::Text(self.encoding.decode(&bytes)))
-                .map_err(|cause| match cause {
-                    Cause::TooLarge { .. } => Cause::TooMuchOutput {
-                        limit: MAX_OUTPUT as u64,
-                    },
-                    other => other,
-                }),
-            Output::File => {
-                (store(cx, path, limit).await).map(|file| Brought::File(Box::new(file)))
-            }
-            Output::None => Ok(Brought::Nothing),
-        };
-        cx.remove(path).await?;
-        brought
-    }
 }
 
-/// What came of an output.
-enum Brought {
+/// What an output says, decoded.
+enum Told {
     Nothing,
     Text(String),
     File(Box<StoredFile>),
 }
 
-/// Files the output under the step's name. A path that is relative is none of the endpoint's own, among
-/// which a file of ours would pass for evidence.
-async fn store(cx: &mut StepCx<'_>, path: &str, limit: Option<u64>) -> Result<StoredFile, Cause> {
-    let output = FileRequest {
-        save_as: format!("{}.out", cx.step),
-        limit,
-        ..FileRequest::whole(path)
-    };
-    get_file::fetch(cx, &output, None).await
-}
-
-async fn fetch(cx: &mut StepCx<'_>, path: &str) -> Result<Vec<u8>, Cause> {
-    let reply = cx
-        .ask(Command::GetFile {
-            path: path.to_owned(),
-            offset: 0,
-            count: None,
-        })
-        .await?;
-    let CommandResult::File(file) = &reply.result else {
-        return Err(unexpected(&reply));
-    };
-    cx.hands.read(file, MAX_OUTPUT).await
-}
-
-fn output_path(cx: &StepCx<'_>) -> String {
-    let name = format!("sortie-{}.out", cx.hands.nonce());
-    if cx.device.os == Os::Windows {
-        format!("C:\\Windows\\Temp\\{name}")
-    } else {
-        format!("/tmp/{name}")
-    }
-}
-
 fn row_of(
     command_line: String,
-    output: &Result<Brought, Cause>,
+    output: &Result<Told, Cause>,
     pid: Option<u64>,
     code: Option<i64>,
 ) -> Row {
@@ -407,12 +341,12 @@ fn row_of(
     row.extra.insert("code".into(), json!(code));
     row.extra.insert("pid".into(), json!(pid));
     match output {
-        Ok(Brought::Nothing) => {}
-        Ok(Brought::Text(text)) => {
+        Ok(Told::Nothing) => {}
+        Ok(Told::Text(text)) => {
             row.size = Some(text.len() as u64);
             row.data = Some(text[..text.floor_char_boundary(MAX_DATA)].into());
         }
-        Ok(Brought::File(file)) => {
+        Ok(Told::File(file)) => {
             row.size = Some(file.size_received);
             row.sha256 = Some(file.sha256.clone());
             let stored_path = json!(file.stored_path);
