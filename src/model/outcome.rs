@@ -145,6 +145,10 @@ pub enum Cause {
         code: Option<i64>,
         expected: i64,
     },
+    /// What a script of ours told, or failed to tell.
+    Script {
+        detail: String,
+    },
     /// `retry.until` did not hold, however often the step was tried.
     UntilFalse {
         attempts: u32,
@@ -238,6 +242,7 @@ impl Cause {
             | Self::TooMuchOutput { .. }
             | Self::TooMany { .. }
             | Self::ExitCode { .. }
+            | Self::Script { .. }
             | Self::UntilFalse { .. }
             | Self::AssertFailed { .. }
             | Self::Locked { .. }
@@ -398,6 +403,7 @@ impl Cause {
                 code: None,
                 expected,
             } => format!("no exit code was reported, expected {expected}"),
+            Self::Script { detail } => format!("the script: {}", Escaped(detail)),
             Self::UntilFalse { attempts, .. } => {
                 format!(
                     "`until` does not hold after {}",
@@ -454,6 +460,9 @@ impl Cause {
             Self::LiveResponseOff => "switch Live Response on in the device's policy",
             Self::NeverCheckedIn { .. } => {
                 "the device is offline or slow; run again when it is back"
+            }
+            Self::Script { .. } => {
+                "the step's rows have what came, and the transcript the script as it was sent"
             }
             Self::Internal { .. } => "please report it, with the run directory's journal.jsonl",
             _ => return None,

@@ -205,6 +205,7 @@ impl SimDevice {
             user: self.user.clone(),
             ip: self.ip.clone(),
             os_version: self.os_version.clone(),
+            ..Facts::default()
         }
     }
 

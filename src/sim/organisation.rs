@@ -292,6 +292,7 @@ impl Organisation {
                 books: &mut self.books,
                 bans: &mut self.bans,
                 origin: self.origin,
+                wall: self.wall,
                 command: self.settings.command,
             };
             session.advance(now, &mut ground);

@@ -7,15 +7,16 @@ use super::bans::Bans;
 use super::books::{Books, Change};
 use super::catalogue;
 use super::device::SimDevice;
-use super::endpoint::Performed;
 use super::endpoint::code::Code;
 use super::endpoint::content::Clip;
 use super::endpoint::order::{Order, Yield};
+use super::endpoint::{Facts, Performed};
 use super::fault::Fate;
 use super::fleet::image;
 use super::manners::Reopening;
 use super::store::{FileId, Store};
 use super::world::Settings;
+use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -150,6 +151,8 @@ pub(super) struct Ground<'a> {
     pub books: &'a mut Books,
     pub bans: &'a mut Bans,
     pub origin: Instant,
+    /// The same moment by the wall clock.
+    pub wall: Timestamp,
     /// What any command takes.
     pub command: Duration,
 }
@@ -402,7 +405,10 @@ fn execute(
 ) -> Phase {
     let elapsed = at - ground.origin;
     let now = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
-    let facts = ground.device.facts();
+    let facts = Facts {
+        begun: ground.wall,
+        ..ground.device.facts()
+    };
     image::complete(ground.device);
     let performed = match fate {
         Fate::Fails(code) => Performed::refused(code),

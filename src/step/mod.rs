@@ -319,7 +319,7 @@ impl StepKind {
             Self::RegDeleteKey(step) => step.arguments(),
             Self::RemoveService(step) => step.arguments(),
             Self::RemoveTask(step) => step.arguments(),
-            Self::Gather(_) => Gather::arguments(),
+            Self::Gather(step) => step.arguments(),
             Self::Exec(step) => step.arguments(),
             Self::RunTool(step) => step.arguments(),
             Self::KillProcess(step) => step.arguments(),
@@ -349,6 +349,7 @@ impl StepKind {
             Self::Wait(step) => step.run(cx).await,
             Self::FindFiles(step) => step.run(cx).await,
             Self::Memdump(step) => step.run(cx).await,
+            Self::Gather(step) => step.run(cx).await,
             Self::PutFile(_)
             | Self::CreateDirectory(_)
             | Self::DeleteFile(_)
@@ -358,7 +359,6 @@ impl StepKind {
             | Self::RegDeleteKey(_)
             | Self::RemoveService(_)
             | Self::RemoveTask(_)
-            | Self::Gather(_)
             | Self::RunTool(_)
             | Self::KillProcess(_)
             | Self::Isolate(_)

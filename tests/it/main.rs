@@ -7,6 +7,7 @@ mod canary;
 mod engine;
 mod engine_faults;
 mod engine_flow;
+mod engine_gather;
 mod engine_hives;
 mod engine_large;
 mod engine_memdump;

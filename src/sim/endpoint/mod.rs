@@ -5,6 +5,7 @@
 pub mod code;
 pub mod content;
 pub mod files;
+mod gather;
 mod hives;
 pub mod layered;
 pub mod memory;
@@ -19,6 +20,7 @@ use crate::model::device::Os;
 use code::Code;
 use content::{Clip, Content};
 use files::{Files, Node};
+use jiff::Timestamp;
 use memory::Memory;
 use order::{Order, Yield};
 use process::{Process, Processes};
@@ -34,6 +36,8 @@ pub struct Facts {
     pub user: String,
     pub ip: String,
     pub os_version: String,
+    /// When the world began, by the wall clock.
+    pub begun: Timestamp,
 }
 
 impl Facts {

@@ -4,6 +4,7 @@
 
 use super::code::Code;
 use super::files::Node;
+use super::gather;
 use super::hives::{self, Change};
 use super::shell;
 use super::{Endpoint, Facts, path};
@@ -94,7 +95,7 @@ pub struct Run {
 }
 
 impl Run {
-    fn quiet(image: String) -> Self {
+    pub(super) fn quiet(image: String) -> Self {
         Self {
             output: Vec::new(),
             code: 0,
@@ -109,6 +110,10 @@ impl Run {
 /// Starts a command line, as the sensor would: without a shell, unless it names one.
 pub fn start(line: &str, endpoint: &Endpoint, facts: &Facts) -> Result<Run, Code> {
     let (program, args) = split(line, endpoint);
+    let is_own = (endpoint.programs.iter()).any(|row| row.is_for(endpoint.os, &program, &args));
+    if let Some(run) = gather::run(&program, &args, endpoint, facts).filter(|_| !is_own) {
+        return Ok(run);
+    }
     if let Some(inner) = shell::unwrap(endpoint.os, &program, &args) {
         return Ok(in_shell(&inner, program, endpoint, facts));
     }
@@ -159,7 +164,12 @@ fn split(line: &str, endpoint: &Endpoint) -> (String, String) {
     })
 }
 
-fn run(program: &str, args: &str, endpoint: &Endpoint, facts: &Facts) -> Result<Run, Code> {
+pub(super) fn run(
+    program: &str,
+    args: &str,
+    endpoint: &Endpoint,
+    facts: &Facts,
+) -> Result<Run, Code> {
     let os = endpoint.os;
     let name = base_name(os, program);
     let mut of_that_name = endpoint
@@ -196,6 +206,12 @@ impl Families {
 }
 
 impl Row {
+    fn is_for(&self, os: Os, program: &str, args: &str) -> bool {
+        self.os.has(os)
+            && self.program == base_name(os, program)
+            && wildcard::fits(&self.args, args)
+    }
+
     fn perform(&self, program: &str, args: &str, endpoint: &Endpoint, facts: &Facts) -> Run {
         let mut run = Run {
             code: self.code,
@@ -427,6 +443,7 @@ mod tests {
             user: "jdoe".into(),
             ip: "10.20.0.7".into(),
             os_version: "x".into(),
+            ..Facts::default()
         };
         let run = start(line, &endpoint(os), &facts)?;
         Ok((
