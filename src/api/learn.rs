@@ -12,6 +12,9 @@ use std::time::Duration;
 /// How much the newest observation counts.
 const WEIGHT: f64 = 0.3;
 
+/// How much longer a program is expected to take than what the sensor does by itself.
+const PROGRAM: u32 = 3;
+
 #[derive(Debug)]
 pub(super) struct Learned {
     unknown: Duration,
@@ -32,7 +35,10 @@ impl Learned {
         averages
             .get(&(command.name(), os))
             .copied()
-            .unwrap_or(self.unknown)
+            .unwrap_or_else(|| match command {
+                Command::CreateProcess { wait: true, .. } => self.unknown * PROGRAM,
+                _ => self.unknown,
+            })
     }
 
     /// It had not ended after `not_yet` and had after `ended`: it took something between. Where the
@@ -77,5 +83,13 @@ mod tests {
             Duration::from_millis(100),
             "families differ"
         );
+        let program = |wait| Command::CreateProcess {
+            command_line: "x.exe".into(),
+            wait,
+            working_directory: None,
+            output_file: None,
+        };
+        let expected = |wait| learned.expected(&program(wait), Os::Windows).as_millis();
+        assert_eq!((expected(true), expected(false)), (300, 100));
     }
 }
