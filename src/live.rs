@@ -10,6 +10,7 @@ use crate::model::spent::Spent;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// What a port call gives: an answer, or why there is none.
@@ -78,6 +79,14 @@ pub trait Session: Send + Sync {
 
     /// Takes back a command that has not started.
     fn cancel(&mut self, id: CommandId) -> Answer<'_, ()>;
+
+    /// Brings a file into the session's store, where it changes nothing on the endpoint.
+    fn upload<'a>(
+        &'a mut self,
+        name: &'a str,
+        content: Arc<[u8]>,
+        deadline: Instant,
+    ) -> Answer<'a, FileId>;
 
     /// The size that the backend announces for a file of this session, in bytes.
     fn announced<'a>(&'a mut self, file: &'a FileId) -> Answer<'a, Option<u64>>;

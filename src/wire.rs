@@ -1,6 +1,8 @@
 //! An HTTP exchange as data, so that dialects are pure functions and the simulator can answer in memory.
 //!
-//! No client, no server, no streaming: file content travels through its own path.
+//! No client, no server, no streaming: file content that is fetched travels through its own path.
+
+use std::sync::Arc;
 
 /// The methods that the Live Response APIs use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +32,28 @@ pub struct Request {
     pub query: Vec<(String, String)>,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// In place of the body.
+    pub form: Option<Form>,
+}
+
+/// A form with one file in it, whose content is shared and not copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// What comes before the content.
+    pub head: Vec<u8>,
+    pub content: Arc<[u8]>,
+    /// What comes behind it.
+    pub tail: Vec<u8>,
+}
+
+impl Form {
+    pub fn len(&self) -> usize {
+        self.head.len() + self.content.len() + self.tail.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 impl Request {
@@ -40,7 +64,45 @@ impl Request {
             query: Vec::new(),
             headers: Vec::new(),
             body: Vec::new(),
+            form: None,
         }
+    }
+
+    /// How many bytes its body has.
+    pub fn length(&self) -> usize {
+        self.form.as_ref().map_or(self.body.len(), Form::len)
+    }
+
+    /// The same request with its form as an ordinary body.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        if let Some(form) = self.form.take() {
+            self.body = [&form.head[..], &form.content, &form.tail].concat();
+        }
+        self
+    }
+
+    /// The same request with a form, in which a file goes by this name. The boundary stands nowhere in the
+    /// content.
+    #[must_use]
+    pub fn file(mut self, name: &str, content: Arc<[u8]>, boundary: &str) -> Self {
+        // As browsers write a name that would end early.
+        let name = name
+            .replace('"', "%22")
+            .replace('\r', "%0D")
+            .replace('\n', "%0A");
+        let form = format!("multipart/form-data; boundary={boundary}");
+        self.headers.push(("content-type".into(), form));
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        self.form = Some(Form {
+            head: head.into_bytes(),
+            content,
+            tail: format!("\r\n--{boundary}--\r\n").into_bytes(),
+        });
+        self
     }
 
     /// The same request with a JSON body.

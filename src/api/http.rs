@@ -7,9 +7,11 @@ use super::transport::{Download, LARGEST_ANSWER, Source, Transport};
 use crate::config::credentials::{Endpoint, Profile, is_loopback};
 use crate::live::{Answer, Sink};
 use crate::model::outcome::Cause;
-use crate::wire::{Method, Request, Response};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, Proxy, Url, redirect, tls};
+use crate::wire::{Form, Method, Request, Response};
+use futures_util::{Stream, stream};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Body, Certificate, Client, Proxy, Url, redirect, tls};
+use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::time::Duration;
@@ -22,6 +24,10 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Over each such while a body must bring at least [`LEAST`].
 const WHILE: Duration = Duration::from_mins(1);
 const LEAST: u64 = 60 << 10;
+/// Bytes a second, at least, of what is sent.
+const SLOWEST: u64 = 32 << 10;
+/// Bytes of a form that are sent at once.
+const CHUNK: usize = 64 << 10;
 /// Below what gateways use, so that they never close a connection that we are about to use.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 /// Of an error's body only its start matters.
@@ -106,8 +112,16 @@ impl Http {
             Method::Delete => reqwest::Method::DELETE,
         };
         let builder = self.client.request(method, url).headers(headers);
+        // The clock of an answer starts when all is sent, however slow the line is.
+        let patience = HEADERS + sending(request.length());
+        let builder = match request.form {
+            Some(form) => builder
+                .header(CONTENT_LENGTH, form.len())
+                .body(Body::wrap_stream(chunks(form))),
+            None => builder.body(request.body),
+        };
         let answered = self
-            .head(builder.body(request.body), self.endpoint.authority())
+            .head(builder, self.endpoint.authority(), patience)
             .await;
         // The path says what is asked; headers and bodies may hold what must not be seen.
         let (method, path) = (request.method.as_str(), request.path);
@@ -132,19 +146,20 @@ impl Http {
         if !is_safe || !url.username().is_empty() || url.password().is_some() {
             return Err(refused());
         }
-        self.head(self.client.get(url), &host).await
+        self.head(self.client.get(url), &host, HEADERS).await
     }
 
     async fn head(
         &self,
         request: reqwest::RequestBuilder,
         host: &str,
+        patience: Duration,
     ) -> Result<reqwest::Response, Cause> {
-        match timeout(HEADERS, request.send()).await {
+        match timeout(patience, request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(classify(&error, host)),
             Err(_) => Err(Cause::NoAnswer {
-                seconds: HEADERS.as_secs(),
+                seconds: patience.as_secs(),
             }),
         }
     }
@@ -184,6 +199,26 @@ impl Transport for Http {
             }
         })
     }
+}
+
+/// How long it may take to send so much.
+fn sending(bytes: usize) -> Duration {
+    Duration::from_secs(bytes as u64 / SLOWEST)
+}
+
+/// A form piece by piece, so that no upload has a copy of the whole.
+fn chunks(form: Form) -> impl Stream<Item = Result<Vec<u8>, Infallible>> {
+    let Form {
+        head,
+        content,
+        tail,
+    } = form;
+    let pieces = (0..content.len()).step_by(CHUNK).map(move |start| {
+        let end = content.len().min(start + CHUNK);
+        content[start..end].to_vec()
+    });
+    let pieces = std::iter::once(head).chain(pieces);
+    stream::iter(pieces.chain(std::iter::once(tail)).map(Ok))
 }
 
 /// Reads a body to its end, within limits.

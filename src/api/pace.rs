@@ -216,7 +216,7 @@ impl Pace {
         while let Some(until) = self.pause() {
             sleep_until(until).await;
         }
-        self.count_request(request.body.len());
+        self.count_request(request.length());
     }
 
     fn count_request(&self, body: usize) {

@@ -10,6 +10,7 @@ use super::fleet::Shared;
 use super::pace::Repeat;
 use super::transport::{Download, Source};
 use super::watch::{LONGEST_GAP, jittered, longer, may_pass};
+use crate::clock;
 use crate::live::{Answer, Session, Sink};
 use crate::model::command::{Command, Reply, SessionFacts};
 use crate::model::device::Os;
@@ -27,6 +28,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 const SOON: Duration = Duration::from_secs(2);
 /// What the service gives a session that says nothing of it.
 const IDLE_LIMIT: Duration = Duration::from_mins(15);
+/// Random characters of a form's boundary: so many stand in no file by accident.
+const BOUNDARY: usize = 32;
 
 pub(super) struct LiveSession {
     shared: Arc<Shared>,
@@ -271,9 +274,7 @@ impl LiveSession {
                     detail: cause.summary(),
                 },
                 Some(cause) => cause,
-                None => Cause::CommandTimeout {
-                    seconds: whole_seconds(deadline.saturating_duration_since(begun)),
-                },
+                None => late(begun, deadline),
             });
         };
         let has_ended = match &result {
@@ -372,6 +373,13 @@ async fn fetch_once(
     }
 }
 
+/// What was begun then was not over by the deadline.
+fn late(begun: Instant, deadline: Instant) -> Cause {
+    Cause::CommandTimeout {
+        seconds: whole_seconds(deadline.saturating_duration_since(begun)),
+    }
+}
+
 fn not_a_store(who: &str, status: u16) -> Cause {
     Cause::BadAnswer {
         detail: format!("{who} answered {status}"),
@@ -421,6 +429,29 @@ impl Session for LiveSession {
         })
     }
 
+    fn upload<'a>(
+        &'a mut self,
+        name: &'a str,
+        content: Arc<[u8]>,
+        deadline: Instant,
+    ) -> Answer<'a, FileId> {
+        Box::pin(async move {
+            let begun = Instant::now();
+            let boundary = format!("sortie-{}", clock::nonce(BOUNDARY));
+            let request = self.shared.api.upload(&self.id, name, content, &boundary);
+            // A file that lies in the store twice does nobody harm.
+            let uploading = self.ask(request, answer::uploaded);
+            let uploaded = tokio::select! {
+                uploaded = timeout_at(deadline, uploading) => uploaded,
+                never = self.keep_alive() => match never {},
+            };
+            if uploaded.is_ok() {
+                self.last_sign = Instant::now();
+            }
+            uploaded.unwrap_or_else(|_| Err(late(begun, deadline)))
+        })
+    }
+
     fn announced<'a>(&'a mut self, file: &'a FileId) -> Answer<'a, Option<u64>> {
         Box::pin(async move {
             let request = self.shared.api.file(&self.id, file);
@@ -441,11 +472,7 @@ impl Session for LiveSession {
                 fetched = timeout_at(deadline, fetching) => fetched,
                 never = self.keep_alive() => match never {},
             };
-            fetched.unwrap_or_else(|_| {
-                Err(Cause::CommandTimeout {
-                    seconds: whole_seconds(deadline.saturating_duration_since(begun)),
-                })
-            })
+            fetched.unwrap_or_else(|_| Err(late(begun, deadline)))
         })
     }
 

@@ -17,8 +17,15 @@ pub enum Command {
         offset: u64,
         count: Option<u64>,
     },
+    /// Writes a file that was uploaded to the session's store; one that is there already is never replaced.
+    #[serde(rename = "put file")]
+    PutFile { path: String, file: FileId },
+    /// Takes away a file, or a directory with nothing in it.
     #[serde(rename = "delete file")]
     DeleteFile { path: String },
+    /// One level: what it stands in has to be there.
+    #[serde(rename = "create directory")]
+    CreateDirectory { path: String },
     /// A path that ends in the separator lists the directory; without it the one entry.
     #[serde(rename = "directory list")]
     DirectoryList { path: String },
@@ -49,7 +56,9 @@ impl Command {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::GetFile { .. } => "get file",
+            Self::PutFile { .. } => "put file",
             Self::DeleteFile { .. } => "delete file",
+            Self::CreateDirectory { .. } => "create directory",
             Self::DirectoryList { .. } => "directory list",
             Self::RegEnumKey { .. } => "reg enum key",
             Self::RegQueryValue { .. } => "reg query value",
@@ -67,7 +76,11 @@ impl Command {
             | Self::RegEnumKey { .. }
             | Self::RegQueryValue { .. }
             | Self::ProcessList => true,
-            Self::DeleteFile { .. } | Self::CreateProcess { .. } | Self::MemDump { .. } => false,
+            Self::PutFile { .. }
+            | Self::DeleteFile { .. }
+            | Self::CreateDirectory { .. }
+            | Self::CreateProcess { .. }
+            | Self::MemDump { .. } => false,
         }
     }
 }

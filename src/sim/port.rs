@@ -3,7 +3,7 @@
 //! Waiting is sleeping until the moment at which the world says that something changes; nothing is polled.
 
 use super::doors;
-use super::endpoint::content::Clip;
+use super::endpoint::content::{Clip, Content};
 use super::endpoint::files::Entry;
 use super::endpoint::order::{Order, Yield};
 use super::endpoint::{process, registry};
@@ -258,6 +258,24 @@ impl Session for SimSession {
         })
     }
 
+    fn upload<'a>(
+        &'a mut self,
+        name: &'a str,
+        content: Arc<[u8]>,
+        _deadline: Instant,
+    ) -> Answer<'a, FileId> {
+        Box::pin(async move {
+            self.spent.request();
+            self.meet(Method::Post, Route::FILES, None).await;
+            self.spent.bytes(content.len());
+            let clip = Clip::whole(Content::Bytes(content));
+            let stored = self.world.upload(self.id.as_str(), name, clip);
+            stored
+                .map(|file| FileId(file.id.uuid))
+                .map_err(|r| lost(&r))
+        })
+    }
+
     fn announced<'a>(&'a mut self, file: &'a FileId) -> Answer<'a, Option<u64>> {
         Box::pin(async move {
             self.spent.request();
@@ -367,7 +385,12 @@ fn order(command: &Command) -> Order {
             offset,
             count,
         },
+        Command::PutFile { path, file } => Order::PutFile {
+            path,
+            file_id: file.0,
+        },
         Command::DeleteFile { path } => Order::DeleteFile { path },
+        Command::CreateDirectory { path } => Order::CreateDirectory { path },
         Command::DirectoryList { path } => Order::DirectoryList { path },
         Command::RegEnumKey { path } => Order::RegEnumKey { path },
         Command::RegQueryValue { path } => Order::RegQueryValue { path },

@@ -347,6 +347,7 @@ async fn receive(head: &Parts, body: Body, max_upload: usize) -> Result<wire::Re
         query: pairs(head.uri.query().unwrap_or_default()),
         headers,
         body: body.into(),
+        form: None,
     })
 }
 

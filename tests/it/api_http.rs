@@ -133,6 +133,31 @@ async fn a_request_goes_out_whole_and_comes_back_whole() {
 }
 
 #[tokio::test]
+async fn a_file_goes_out_whole_in_pieces() {
+    let server = Server::new(vec![answer("201 Created", "{}")]).await;
+    let content: String = ('a'..='z').cycle().take(200_000).collect();
+    let request =
+        Request::new(Method::Post, "/files").file("t.exe", content.as_bytes().into(), "fence");
+    let length = request.length();
+    let response = client(&server.url()).send(request).await.expect("answers");
+    assert_eq!(response.status, 201);
+    let asked = server.asked().remove(0);
+    let (head, body) = asked.split_once("\r\n\r\n").expect("a head and a body");
+    let head = head.to_ascii_lowercase();
+    assert!(
+        head.contains(&format!("content-length: {length}\r\n")),
+        "{head}"
+    );
+    assert!(!head.contains("transfer-encoding"), "{head}");
+    assert!(
+        head.contains("content-type: multipart/form-data; boundary=fence"),
+        "{head}"
+    );
+    assert_eq!(body.len(), length);
+    assert!(body.ends_with(&format!("\r\n\r\n{content}\r\n--fence--\r\n")));
+}
+
+#[tokio::test]
 async fn no_redirect_is_followed() {
     for status in ["301", "302", "303", "307", "308"] {
         let elsewhere = Server::new(vec![answer("200 OK", "{}")]).await;

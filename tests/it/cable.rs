@@ -51,7 +51,7 @@ impl Cable {
             at: Instant::now(),
         });
         sleep(LATENCY).await;
-        let exchange = exchange(&self.world, &request);
+        let exchange = exchange(&self.world, &request.whole());
         sleep(exchange.delay + exchange.slow).await;
         exchange.heard()
     }

@@ -19,6 +19,7 @@ pub(crate) enum Op {
     Ready,
     Issue,
     Finish,
+    Upload,
     Announced,
     Content,
     Close,
@@ -215,6 +216,17 @@ impl Session for FaultySession {
 
     fn cancel(&mut self, id: CommandId) -> Answer<'_, ()> {
         self.inner.cancel(id)
+    }
+
+    fn upload<'a>(
+        &'a mut self,
+        name: &'a str,
+        content: Arc<[u8]>,
+        deadline: Instant,
+    ) -> Answer<'a, FileId> {
+        let id = Some(self.id());
+        let upload = self.inner.upload(name, content, deadline);
+        Box::pin(self.judge.pass(self.device, (Op::Upload, ""), id, upload))
     }
 
     fn announced<'a>(&'a mut self, file: &'a FileId) -> Answer<'a, Option<u64>> {

@@ -171,7 +171,10 @@ impl Ended {
 
 fn what(command: &Command) -> String {
     match command {
-        Command::DeleteFile { path } | Command::MemDump { path, .. } => path.clone(),
+        Command::PutFile { path, .. }
+        | Command::DeleteFile { path }
+        | Command::CreateDirectory { path }
+        | Command::MemDump { path, .. } => path.clone(),
         Command::CreateProcess { command_line, .. } => command_line.clone(),
         other => panic!("{other:?} changes nothing"),
     }

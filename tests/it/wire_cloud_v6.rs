@@ -39,6 +39,8 @@ enum Ask {
     Cancel(SessionId, u64),
     File(SessionId, FileId),
     Content(SessionId, FileId),
+    /// A name, and the text that goes by it.
+    Upload(SessionId, String, String),
     SearchIds(Vec<DeviceId>),
     SearchFamilies(Vec<Os>),
     Scroll(Vec<Os>, Option<String>),
@@ -50,6 +52,8 @@ struct Expected {
     method: String,
     path: String,
     body: Option<Value>,
+    /// A form, as it is sent.
+    form: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -96,6 +100,17 @@ fn check(name: &str, exchange: Exchange, problems: &mut Vec<String>) {
         cause,
     } = exchange;
     let asked = request(&ask);
+    if let Some(form) = &expected.form {
+        let sent = (asked.method.as_str(), asked.path.as_str());
+        let length = asked.length();
+        let kind = asked.header("content-type") == Some("multipart/form-data; boundary=fence");
+        let whole = asked.clone().whole();
+        let text = String::from_utf8_lossy(&whole.body).into_owned();
+        let wanted = (expected.method.as_str(), &*expected.path);
+        if (sent, &text, length, kind) != (wanted, form, form.len(), true) {
+            problems.push(format!("{name} ({why}): sends {sent:?} {text:?}"));
+        }
+    }
     let body = (!asked.body.is_empty())
         .then(|| serde_json::from_slice::<Value>(&asked.body).expect("we send JSON"));
     let sent = (asked.method.as_str(), asked.path.as_str(), &body);
@@ -137,6 +152,7 @@ fn request(ask: &Ask) -> Request {
         Ask::Cancel(id, number) => api.cancel(id, CommandId(*number)),
         Ask::File(id, file) => api.file(id, file),
         Ask::Content(id, file) => api.content(id, file),
+        Ask::Upload(id, name, text) => api.upload(id, name, text.as_bytes().into(), "fence"),
         Ask::SearchIds(ids) => api.search(Wanted::Ids(ids)),
         Ask::SearchFamilies(families) => api.search(Wanted::Families(families)),
         Ask::Scroll(families, after) => api.scroll(Wanted::Families(families), after.as_deref()),
@@ -153,6 +169,7 @@ fn read(ask: &Ask, response: &Response) -> Result<Value, Cause> {
         Ask::KeepAlive(_) | Ask::Close(_) | Ask::Cancel(..) => {
             refusal::check(response, Asked::Session).map(|()| "done".into())
         }
+        Ask::Upload(..) => answer::uploaded(response).map(|id| json!(id)),
         Ask::Content(..) => refusal::check(response, Asked::File).map(|()| "done".into()),
         Ask::Command(..) => answer::issued(response).map(|id| id.0.into()),
         Ask::Progress(id, number, command) => {

@@ -12,6 +12,7 @@ use crate::model::id::{CommandId, DeviceId, FileId, SessionId};
 use crate::wire::{Method, Request};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// The service refuses larger command bodies.
 pub const LARGEST_COMMAND: usize = 10 * 1024;
@@ -83,6 +84,17 @@ impl CloudV6 {
         Request::new(Method::Get, self.of(id, &tail))
     }
 
+    /// Brings a file into the session's store.
+    pub fn upload(
+        &self,
+        id: &SessionId,
+        name: &str,
+        content: Arc<[u8]>,
+        boundary: &str,
+    ) -> Request {
+        Request::new(Method::Post, self.of(id, "/files")).file(name, content, boundary)
+    }
+
     pub fn content(&self, id: &SessionId, file: &FileId) -> Request {
         let tail = format!("/files/{}/content", segment(file.as_str()));
         Request::new(Method::Get, self.of(id, &tail))
@@ -143,7 +155,12 @@ fn arguments(command: &Command) -> Map<String, Value> {
                 members.insert("get_count".into(), count.unwrap_or(0).into());
             }
         }
+        Command::PutFile { path, file } => {
+            members.insert("path".into(), path.as_str().into());
+            members.insert("file_id".into(), file.as_str().into());
+        }
         Command::DeleteFile { path }
+        | Command::CreateDirectory { path }
         | Command::DirectoryList { path }
         | Command::RegEnumKey { path }
         | Command::RegQueryValue { path } => {

@@ -105,6 +105,7 @@ impl Route {
     pub(in crate::sim) const SESSION: Self = ALL[1];
     pub(in crate::sim) const COMMANDS: Self = ALL[3];
     pub(in crate::sim) const COMMAND: Self = ALL[4];
+    pub(in crate::sim) const FILES: Self = ALL[5];
     pub(in crate::sim) const FILE: Self = ALL[6];
     pub(in crate::sim) const CONTENT: Self = ALL[7];
     /// Signed content, on a host of its own.

@@ -96,6 +96,15 @@ pub fn progress(
     }
 }
 
+/// The answer to an upload. How much the store has of it is no question: it says 0 at first.
+pub fn uploaded(response: &Response) -> Result<FileId, Cause> {
+    refusal::body(response, Asked::Session)?
+        .get(&["id"])
+        .id()
+        .map(FileId)
+        .ok_or_else(|| lacks("an upload", "id"))
+}
+
 /// The size of a file in the session's store. The store says 0 before it knows better, so 0 is no size.
 pub fn file_size(response: &Response) -> Result<Option<u64>, Cause> {
     let size = refusal::body(response, Asked::File)?
@@ -112,7 +121,10 @@ fn result(node: &Node, command: &Command) -> Result<CommandResult, Cause> {
             CommandResult::File(FileId(id.ok_or_else(|| lacks("get file", "file_id"))?))
         }
         // How far a dump says that it is, is often wrong: its status alone counts.
-        Command::DeleteFile { .. } | Command::MemDump { .. } => CommandResult::Done,
+        Command::PutFile { .. }
+        | Command::DeleteFile { .. }
+        | Command::CreateDirectory { .. }
+        | Command::MemDump { .. } => CommandResult::Done,
         Command::DirectoryList { .. } => CommandResult::Entries(each(node.get(&["files"]), entry)?),
         Command::ProcessList => CommandResult::Processes(each(node.get(&["processes"]), process)?),
         Command::RegEnumKey { .. } => CommandResult::Key {
