@@ -259,6 +259,8 @@ fn scenarios_are_judged_alike_by_reader_and_schema() {
         (true, format!("{devices}\nfaults: [{{status: 503, body: html, chance: 5%, device: [a, 7]}}]")),
         (true, format!("{devices}\nfaults: {{route: 'devices/{{id}}', nth: [1, 3], reset: half, delay: 2s}}")),
         (true, format!("{devices}\nfaults: [{{close: 17}}, {{result: 0x80070005}}, {{odd: text_ids}}, {{chance: 0.5, hang: true}}]")),
+        (true, format!("{devices}\nexecutables: [{{os: linux, program: a, writes: [b, {{path: c, text: d}}]}}]")),
+        (false, format!("{devices}\nexecutables: [{{os: linux, program: a, writes: [{{text: d}}]}}]")),
         (false, String::from("seed: 5")),
         (false, String::from("devices: [{os: linux}]")),
         (false, String::from("devices: [{name: a}]")),

@@ -122,6 +122,7 @@ impl Endpoint {
                 seed: seed_of(path),
                 length,
             },
+            within: None,
         });
         Ok(())
     }

@@ -78,6 +78,8 @@ struct Late {
     due: i64,
     parts: Vec<String>,
     content: Content,
+    /// The folder that its program runs in, without which it writes nothing.
+    within: Option<Vec<String>>,
 }
 
 /// The outcome of an order, and how long it took beyond the ordinary.
@@ -302,11 +304,10 @@ impl Endpoint {
         else {
             return Err(Code::INVALID_PARAMETER);
         };
-        if let Some(directory) = working_directory {
-            let parts = self.locate(directory)?;
-            if !self.files.is_directory(&parts) {
-                return Err(Code::NOT_A_DIRECTORY);
-            }
+        let folder = working_directory.as_ref().unwrap_or(&self.cwd).clone();
+        let within = self.locate(&folder)?;
+        if working_directory.is_some() && !self.files.is_directory(&within) {
+            return Err(Code::NOT_A_DIRECTORY);
         }
         let output = match output_file {
             Some(path) => {
@@ -317,6 +318,11 @@ impl Endpoint {
             None => None,
         };
         let run = programs::start(line, self, facts)?;
+        let written = run.writes.iter().map(|file| {
+            let at = path::locate(self.os, &file.path, &folder)?;
+            Ok((at.parts, Content::text(&file.text)))
+        });
+        let writes: Vec<_> = written.collect::<Result<_, Code>>()?;
         let pid = self.processes.next_pid();
         let due = now.saturating_add(i64::try_from(run.takes.as_millis()).unwrap_or(i64::MAX));
         let (user, sid) = process::system(self.os);
@@ -339,6 +345,16 @@ impl Endpoint {
                 due,
                 parts,
                 content,
+                within: None,
+            });
+        }
+        for (parts, content) in writes {
+            self.late.push(Late {
+                pid: Some(pid),
+                due,
+                parts,
+                content,
+                within: Some(within.clone()),
             });
         }
         Ok(Begun {
@@ -358,7 +374,14 @@ impl Endpoint {
         self.late = late;
         let due: Vec<Late> = due;
         for late in due {
-            self.files.write(&late.parts, late.content, late.due);
+            match (&late.within, late.parts.last()) {
+                (Some(within), Some(name)) if self.files.is_directory(within) => {
+                    let node = Node::file(name, late.content, late.due);
+                    self.files.plant(&late.parts, node);
+                }
+                (Some(_), _) => {}
+                (None, _) => self.files.write(&late.parts, late.content, late.due),
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! What programs on a simulated endpoint do: data, read once from `executables.yaml`.
 //!
-//! Nothing is run. A program that is not in the data and not on the endpoint's disk does not exist.
+//! Nothing is run. A program that is not in the data and not on the endpoint's disk does not exist. One on the
+//! disk does what a scenario says of a program of its name.
 
 use super::code::Code;
 use super::files::Node;
@@ -39,6 +40,17 @@ pub struct Row {
     pub(in crate::sim) takes_ms: u64,
     #[serde(default)]
     pub(in crate::sim) encoding: Encoding,
+    /// Files that are there when it ends.
+    #[serde(skip)]
+    pub(in crate::sim) writes: Vec<Written>,
+}
+
+/// A file that a program writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// From the folder on that it runs in, unless it is an absolute one.
+    pub path: String,
+    pub text: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -88,6 +100,7 @@ pub struct Run {
     pub code: i64,
     pub takes: Duration,
     pub image: String,
+    pub writes: Vec<Written>,
     /// False when the data does not know what it would print.
     pub known: bool,
     /// What becomes of registry and files.
@@ -101,6 +114,7 @@ impl Run {
             code: 0,
             takes: Duration::ZERO,
             image,
+            writes: Vec::new(),
             known: true,
             change: None,
         }
@@ -179,7 +193,7 @@ pub(super) fn run(
         .filter(|row| row.os.has(os) && row.program == name)
         .peekable();
     if of_that_name.peek().is_none() || !is_system_path(os, program) {
-        return from_disk(program, endpoint);
+        return from_disk(program, args, endpoint, facts);
     }
     let Some(row) = of_that_name.find(|row| wildcard::fits(&row.args, args)) else {
         return Ok(Run {
@@ -216,6 +230,7 @@ impl Row {
         let mut run = Run {
             code: self.code,
             takes: Duration::from_millis(self.takes_ms),
+            writes: self.written(facts),
             ..Run::quiet(program.to_owned())
         };
         let number = || {
@@ -255,10 +270,19 @@ impl Row {
         run.output = encode(&text, self.encoding, endpoint.os);
         run
     }
+
+    fn written(&self, facts: &Facts) -> Vec<Written> {
+        let filled = |file: &Written| Written {
+            path: facts.fill(&file.path),
+            text: facts.fill(&file.text),
+        };
+        self.writes.iter().map(filled).collect()
+    }
 }
 
-/// A program that lies on the endpoint's disk runs and says nothing; anything else there is no program.
-fn from_disk(program: &str, endpoint: &Endpoint) -> Result<Run, Code> {
+/// A program that lies on the endpoint's disk does what the scenario says of it, or runs and says nothing;
+/// anything else there is no program.
+fn from_disk(program: &str, args: &str, endpoint: &Endpoint, facts: &Facts) -> Result<Run, Code> {
     let at = path::locate(endpoint.os, program, &endpoint.cwd).map_err(|_| Code::FILE_NOT_FOUND)?;
     let content = endpoint
         .files
@@ -270,7 +294,15 @@ fn from_disk(program: &str, endpoint: &Endpoint) -> Result<Run, Code> {
     let is_script = head.starts_with(b"#!") || [".bat", ".cmd"].iter().any(|s| folded.ends_with(s));
     let magics: [&[u8]; 4] = [b"MZ", b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"];
     if is_script || magics.iter().any(|magic| head.starts_with(magic)) {
-        Ok(Run::quiet(program.to_owned()))
+        let name = base_name(endpoint.os, program);
+        let mut rows = endpoint.programs.iter();
+        let row = rows.find(|row| {
+            row.os.has(endpoint.os) && row.program == name && wildcard::fits(&row.args, args)
+        });
+        Ok(row.map_or_else(
+            || Run::quiet(program.to_owned()),
+            |row| row.perform(program, args, endpoint, facts),
+        ))
     } else {
         Err(Code::BAD_IMAGE)
     }

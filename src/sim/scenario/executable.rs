@@ -1,6 +1,6 @@
 //! Programs of a scenario: what they print, in the form of the built-in table, before whose rows they come.
 
-use super::super::endpoint::programs::{Does, Encoding, Families, Row, base_name};
+use super::super::endpoint::programs::{Does, Encoding, Families, Row, Written, base_name};
 use crate::model::device::Os;
 use crate::template::{Choice, Fields, FromNode};
 use crate::text::diagnostic::Diagnostics;
@@ -30,6 +30,16 @@ impl Choice for Encoding {
     ];
 }
 
+impl FromNode for Written {
+    fn from_node(node: &Node, all: &mut Diagnostics) -> Option<Self> {
+        let mut fields = Fields::with_short_form(node, "the file", "path", all);
+        let path = fields.required("path");
+        let text = fields.or("text", String::new());
+        fields.finish();
+        Some(Self { path: path?, text })
+    }
+}
+
 impl FromNode for Row {
     fn from_node(node: &Node, all: &mut Diagnostics) -> Option<Self> {
         let mut fields = Fields::new(node, "the executable", all).hints(&[
@@ -45,6 +55,7 @@ impl FromNode for Row {
         let code = fields.or("code", 0);
         let takes = fields.or("takes", Duration::ZERO);
         let encoding = fields.or("encoding", Encoding::Utf8);
+        let writes = fields.or("writes", Vec::new());
         fields.finish();
         let os = Families::Several(os?);
         let reader = if os.has(Os::Windows) {
@@ -61,6 +72,7 @@ impl FromNode for Row {
             code,
             takes_ms: u64::try_from(takes.get().as_millis()).unwrap_or(u64::MAX),
             encoding,
+            writes,
         })
     }
 }

@@ -195,9 +195,10 @@ mod tests {
     use super::*;
     use crate::model::device::Os;
     use crate::sim::console::{Comes, Leaves, Visit};
-    use crate::sim::endpoint::Performed;
+    use crate::sim::endpoint::content::Content;
     use crate::sim::endpoint::memory::Memory;
     use crate::sim::endpoint::order::{Order, Yield};
+    use crate::sim::endpoint::{Facts, Performed};
     use crate::text::render::{Style, render};
 
     fn devices(text: &str) -> Vec<SimDevice> {
@@ -415,5 +416,51 @@ devices:
         assert_eq!((ran.takes.as_secs(), ran.unknown_program), (5, None));
         assert!(lists(&mut bare, "/etc/").is_err());
         assert_eq!(bare.endpoint.processes.all().len(), 0);
+    }
+
+    #[test]
+    fn a_program_on_the_disk_does_what_is_said_of_its_name() {
+        let mut made = devices(
+            r"
+executables:
+  - {os: windows, program: tool.exe, args: '-x*', code: 3, takes: 5s, writes: [{path: 'out/{host}.csv', text: 'by {user}'}, 'C:\marker']}
+devices:
+  - {name: WS-1, os: windows, user: eve}
+",
+        );
+        let ws = &mut made[0];
+        for path in [r"C:\t\TOOL.exe", r"C:\t\other.exe"] {
+            let program = Some(Content::text("MZ"));
+            ws.endpoint.plant(path, program, |_| {}).expect("legal");
+        }
+        for (line, code) in [
+            (r"C:\t\tool.exe -xyz", 3),
+            (r"C:\t\tool.exe -y", 0),
+            (r"C:\t\other.exe -x", 0),
+        ] {
+            let start = Order::CreateProcess {
+                line: line.into(),
+                wait: true,
+                working_directory: Some(r"C:\t".into()),
+                output_file: None,
+            };
+            let ran = perform(ws, &start).result;
+            assert!(
+                matches!(ran, Ok(Yield::Started { return_code, .. }) if return_code == code),
+                "{line}: {ran:?}"
+            );
+        }
+        // What it writes comes with its end.
+        assert!(lists(ws, r"C:\t\out\").is_err());
+        let size = |ws: &mut SimDevice, path: &str| {
+            let list = Order::DirectoryList { path: path.into() };
+            let later = ws.endpoint.perform(&list, 5000, &Facts::default(), None);
+            match later.result {
+                Ok(Yield::Entries(all)) => all[0].size,
+                other => panic!("{path}: {other:?}"),
+            }
+        };
+        assert_eq!(size(ws, r"C:\t\out\WS-1.csv"), 6);
+        assert_eq!(size(ws, r"C:\marker"), 0);
     }
 }

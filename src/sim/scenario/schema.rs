@@ -38,7 +38,8 @@ struct Document {
     organisation: Option<Organisation>,
     /// The devices, in groups or one by one.
     devices: Vec<Device>,
-    /// Programs that the devices know besides the usual ones, or instead of them.
+    /// Programs that the devices know besides the usual ones, or instead of them; a program that lies on a
+    /// disk does what is said here of one of its name.
     executables: Option<Vec<Executable>>,
     /// What goes wrong; of several that strike the same request, the first does.
     faults: Option<Vec<Fault>>,
@@ -259,6 +260,19 @@ struct Executable {
     takes: Option<Duration>,
     /// How its output is encoded.
     encoding: Option<Word<Encoding>>,
+    /// Files that are there when it ends.
+    writes: Option<Vec<Written>>,
+}
+
+/// A file that a program writes.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, transform = short_form("path"))]
+#[expect(dead_code, reason = "only their schema is wanted")]
+struct Written {
+    /// From the folder on that the program runs in, or absolute; `{user}`, `{host}` and their like are filled in.
+    path: String,
+    /// What it holds.
+    text: Option<String>,
 }
 
 /// An ordinal or a count.
