@@ -191,6 +191,13 @@ impl RunDir {
     /// Writes the manifest over what was approved, what happened, and every sealed bag. The last act.
     pub fn finish(&self) -> Result<(), DiskError> {
         let mut names: Vec<String> = FROZEN.map(str::to_owned).into();
+        let assets = self.path.join("assets");
+        if assets.is_dir() {
+            for entry in fs::read_dir(&assets).at("listing", &assets)? {
+                let name = entry.at("listing", &assets)?.file_name();
+                names.push(format!("assets/{}", name.to_string_lossy()));
+            }
+        }
         let devices = self.path.join("devices");
         for entry in fs::read_dir(&devices).at("listing", &devices)? {
             let entry = entry.at("listing", &devices)?;

@@ -6,6 +6,7 @@ use super::library;
 use super::load::{self, Verdict};
 use super::output::Output;
 use super::told;
+use crate::plan::assets;
 use crate::playbook::check::{Checked, check_with};
 use crate::playbook::explain::explain;
 use crate::text::diagnostic::Code;
@@ -61,7 +62,10 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
                 continue;
             }
         };
-        let checked = check_with(&name, &bytes, &library::beside(path));
+        let mut checked = check_with(&name, &bytes, &library::beside(path));
+        let files = checked.playbook.as_ref();
+        let files = files.map(|playbook| assets::fixed(playbook, &library::to_send(path)));
+        checked.add(files.unwrap_or_default());
         let verdict = if args.format == Format::Human {
             human(&name, &checked, output)
         } else {

@@ -1,23 +1,34 @@
-//! The playbooks that a playbook may use: the files below one folder, and no way out of it.
+//! The files that a playbook may use, or send: those below one folder, and no way out of it.
 
 use super::load;
+use crate::plan::assets::MAX_TOTAL;
 use crate::playbook::used::Unavailable;
+use crate::text::yaml::MAX_BYTES;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The name of the folder that libraries are kept in.
 const LIBRARY: &str = "playbooks";
 
-/// Gives the files that the playbook at this path may use.
-pub(super) fn beside(playbook: &Path) -> impl Fn(&str) -> Result<Vec<u8>, Unavailable> {
+/// Gives the playbooks that the playbook at this path may use.
+pub(super) fn beside(playbook: &Path) -> impl Fn(&str) -> Result<Vec<u8>, Unavailable> + use<> {
+    below(playbook, MAX_BYTES)
+}
+
+/// Gives the files that the playbook at this path may send.
+pub(super) fn to_send(playbook: &Path) -> impl Fn(&str) -> Result<Vec<u8>, Unavailable> + use<> {
+    below(playbook, MAX_TOTAL)
+}
+
+fn below(playbook: &Path, most: usize) -> impl Fn(&str) -> Result<Vec<u8>, Unavailable> + use<> {
     let folder = match playbook.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     };
-    move |path| read(&folder, path)
+    move |path| read(&folder, path, most)
 }
 
-fn read(folder: &Path, path: &str) -> Result<Vec<u8>, Unavailable> {
+fn read(folder: &Path, path: &str, most: usize) -> Result<Vec<u8>, Unavailable> {
     let whole = |path: &Path| path.canonicalize().map_err(|error| why(&error));
     let folder = whole(folder)?;
     let root = folder
@@ -43,7 +54,7 @@ fn read(folder: &Path, path: &str) -> Result<Vec<u8>, Unavailable> {
     if !file.is_file() {
         return Err(Unavailable::NotAFile);
     }
-    load::bytes(&file).map_err(|error| why(&error))
+    load::bytes(&file, most).map_err(|error| why(&error))
 }
 
 fn why(error: &std::io::Error) -> Unavailable {

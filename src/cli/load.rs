@@ -4,8 +4,10 @@ use super::Failure;
 use super::exit::Exit;
 use super::options::Scope;
 use super::output::Output;
+use crate::plan::assets::{self, Assets};
 use crate::playbook::Playbook;
 use crate::playbook::check::check_with;
+use crate::playbook::chosen::Selection;
 use crate::playbook::used::Library;
 use crate::sim::scenario::Scenario;
 use crate::target::names::Names;
@@ -16,6 +18,7 @@ use crate::text::render::{Style, render};
 use crate::text::source::Source;
 use crate::text::words::Count;
 use crate::text::yaml::MAX_BYTES;
+use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -30,15 +33,14 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
             format!("cannot read {}: {error}", Escaped(&name)),
         )
     };
-    bytes(path).map_err(failed)
+    bytes(path, MAX_BYTES).map_err(failed)
 }
 
-/// The bytes of such a file.
-pub(super) fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+/// The bytes of a file; one more than there may be, if there are too many.
+pub(super) fn bytes(path: &Path, most: usize) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    // One byte more than allowed is enough to see that it is too large.
     File::open(path)?
-        .take(MAX_BYTES as u64 + 1)
+        .take(most as u64 + 1)
         .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
@@ -122,6 +124,28 @@ pub(super) fn scenario(path: &Path, door: Door, output: &Output) -> Result<Scena
             let count = Count(verdict.errors, "error");
             Failure::new(Exit::Usage, format!("{}: {count}", Escaped(&name)))
         })
+}
+
+/// The local files that a playbook sends, or the failure that was told.
+pub(super) fn assets(
+    playbook: &Playbook,
+    inputs: &Map<String, Value>,
+    selection: &Selection,
+    library: &Library<'_>,
+    output: &Output,
+) -> Result<Assets, Failure> {
+    let left_out = selection.left_out(playbook);
+    assets::of(playbook, inputs, &left_out, library).map_err(|problems| {
+        let verdict = show(&problems, &playbook.source, output);
+        let (files, are) = match verdict.errors {
+            1 => ("1 file".to_owned(), "is"),
+            many => (format!("{many} files"), "are"),
+        };
+        let name = Escaped(&playbook.source.name);
+        let message =
+            format!("{name}: {files} that it sends {are} not what it says; nothing was sent");
+        Failure::new(Exit::Usage, message)
+    })
 }
 
 /// Refuses what this version understands and does not carry out, and draws it on the playbook.

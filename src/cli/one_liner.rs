@@ -12,7 +12,7 @@ use super::run::{About, Asked};
 use super::{Failure, load, plan, run};
 use crate::model::outcome::Cause;
 use crate::model::state::DeviceRecord;
-use crate::playbook::used::Unavailable;
+use crate::playbook::used::{Unavailable, alone};
 use crate::report::{ReportError, View, results};
 use crate::ui::rows::{Came, draw};
 use clap::builder::NonEmptyStringValueParser;
@@ -159,7 +159,7 @@ pub(super) async fn run(asked: OneLiner, scope: &Scope, output: &Output) -> Resu
     let text = asked.playbook(typed.command)?;
     let none = |_: &str| Err(Unavailable::Missing);
     let playbook = load::playbook(&name, text.as_bytes(), &none, output)?;
-    let (plan, backend) = plan::of(playbook, Purpose::Run, scope, output).await?;
+    let (plan, backend) = plan::of(playbook, Purpose::Run, &alone, scope, output).await?;
     let nothing = asked.nothing();
     let asked = Asked {
         typed,

@@ -15,7 +15,7 @@ use crate::plan::{self, Plan, PlanError, PlannedDevice, RunSettings};
 use crate::playbook::Playbook;
 use crate::playbook::chosen::Selection;
 use crate::playbook::settings::MOST_SESSIONS;
-use crate::playbook::used::Unavailable;
+use crate::playbook::used::{Library, Unavailable};
 use crate::target::Selector;
 use crate::target::ids::Ids;
 use crate::target::{self, Targets};
@@ -129,13 +129,15 @@ pub(super) async fn make(
     let name = path.display().to_string();
     let library = library::beside(path);
     let playbook = load::playbook(&name, &load::read(path)?, &library, output)?;
-    of(playbook, purpose, scope, output).await
+    let files = library::to_send(path);
+    of(playbook, purpose, &files, scope, output).await
 }
 
 /// The way from a checked playbook, wherever its text came from.
 pub(super) async fn of(
     playbook: Arc<Playbook>,
     purpose: Purpose,
+    files: &Library<'_>,
     scope: &Scope,
     output: &Output,
 ) -> Result<(Plan, Backend), Failure> {
@@ -150,9 +152,10 @@ pub(super) async fn of(
     let targets = load::targets(&playbook, scope)?;
     let settings = settings(&playbook, scope);
     chosen(&settings.selection, &playbook, output)?;
+    let assets = load::assets(&playbook, &inputs, &settings.selection, files, output)?;
     let backend = backend::connect(scope, &targets, output).await?;
     let devices = select(&backend.fleet, &targets).await?;
-    let plan = plan::build(
+    let mut plan = plan::build(
         Arc::clone(&playbook),
         inputs,
         settings,
@@ -160,6 +163,7 @@ pub(super) async fn of(
         devices,
     )
     .map_err(|error| unrendered(error, &playbook.source, output))?;
+    plan.assets = assets;
     Ok((plan, backend))
 }
 
@@ -264,6 +268,10 @@ pub(super) async fn reopen(
     let playbook = load::playbook(&document.path, text, &library, output)?;
     load::refuse_not_built(&playbook.not_built(), &playbook.source, output)?;
     let inputs = inputs::again(&playbook, &document.inputs, scope, output)?;
+    let files = library::to_send(Path::new(&document.path));
+    let selection = &document.settings.selection;
+    // Whatever lies there now: its hash is part of what was approved.
+    let assets = load::assets(&playbook, &inputs, selection, &files, output)?;
     let ids = Ids(document.devices.iter().map(|line| line.id).collect());
     let mut targets = playbook.targets.clone();
     targets.selectors = vec![Selector::Ids(ids.clone())];
@@ -290,8 +298,9 @@ pub(super) async fn reopen(
         })
         .await
         .map_err(|cause| backend::failed(&cause))?;
-    let plan = on_devices(&document, playbook, inputs, answering, &found)
+    let mut plan = on_devices(&document, playbook, inputs, answering, &found)
         .map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
+    plan.assets = assets;
     Ok((plan, backend))
 }
 

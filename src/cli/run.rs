@@ -291,6 +291,11 @@ async fn open(
             .write(name, text.as_bytes())
             .map_err(|error| unwritable(&error))?;
     }
+    for (sha256, asset) in plan.assets.iter() {
+        draft
+            .write(&format!("assets/{sha256}"), &asset.content)
+            .map_err(|error| unwritable(&error))?;
+    }
     let tape = journal::create(&draft.path().join("journal.jsonl")).map_err(|error| {
         Failure::new(
             Exit::Output,

@@ -3,6 +3,7 @@
 //! No async, no files, no HTTP, no command line.
 
 pub mod blame;
+mod cause_text;
 pub mod command;
 pub mod conceal;
 pub mod device;

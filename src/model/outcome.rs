@@ -8,9 +8,7 @@ use super::effect::Reached;
 use super::endpoint_code::known;
 pub use super::endpoint_code::{LOCKED, NO_FOLDER, NOT_FOUND, PAST_END};
 use super::remote::RemoteText;
-use crate::text::escape::Escaped;
 use crate::text::source::Span;
-use crate::text::words::Count;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -187,6 +185,21 @@ pub enum Cause {
     },
     /// Nobody loaded the user's hive, and loading it is not permitted.
     LoggedOff,
+    /// Somebody else's file lies where ours should go.
+    InTheWay {
+        what: RemoteText,
+    },
+    /// A program that was brought there cannot be made one that runs.
+    NotExecutable {
+        code: Option<i64>,
+    },
+    /// A program that nobody waits for has not shown that it is done.
+    NotDone {
+        /// The file by which it would have.
+        what: RemoteText,
+        seconds: u64,
+        pid: Option<u64>,
+    },
     /// An earlier step failed with `on_error: fail`.
     EarlierFailure {
         step: String,
@@ -251,6 +264,8 @@ impl Cause {
             | Self::LoggedOff
             | Self::Disk { .. }
             | Self::Disproved { .. }
+            | Self::NotExecutable { .. }
+            | Self::NotDone { .. }
             | Self::Missing { .. } => Reached::Yes,
             Self::Unconnected { .. }
             | Self::Tls { .. }
@@ -270,6 +285,7 @@ impl Cause {
             | Self::Template { .. }
             | Self::OtherOs { .. }
             | Self::WhenFalse
+            | Self::InTheWay { .. }
             | Self::EarlierFailure { .. }
             | Self::LeftOut { .. }
             | Self::NothingToProve { .. }
@@ -336,144 +352,6 @@ impl Cause {
 
     pub fn is_endpoint_code(&self, codes: &[u32]) -> bool {
         matches!(self, Self::Endpoint { code } if codes.contains(code))
-    }
-
-    /// One line, without a full stop, safe to print.
-    pub fn summary(&self) -> String {
-        match self {
-            Self::Unconnected { host, detail } => {
-                format!("cannot connect to {}: {}", Escaped(host), Escaped(detail))
-            }
-            Self::Tls { host, detail } => format!(
-                "no trusted connection to {}: {}",
-                Escaped(host),
-                Escaped(detail)
-            ),
-            Self::ConnectionLost { detail } => format!("the connection broke: {}", Escaped(detail)),
-            Self::NoAnswer { seconds } => format!("no answer within {seconds} s"),
-            Self::RateLimited {
-                retry_after: Some(seconds),
-            } => format!("rate limit reached, try again after {seconds} s"),
-            Self::RateLimited { retry_after: None } => "rate limit reached".into(),
-            Self::BackendDown { status } => format!("the backend answered {status}"),
-            Self::Unauthorized => "the backend refused the token (401)".into(),
-            Self::Forbidden { detail } => format!("not permitted (403): {}", Escaped(detail)),
-            Self::Redirected { host } => {
-                format!("redirected to {}, which is not followed", Escaped(host))
-            }
-            Self::Rejected { status, detail } => format!(
-                "the backend rejected the request ({status}): {}",
-                Escaped(detail)
-            ),
-            Self::BadAnswer { detail } => {
-                format!("an answer that the API does not have: {}", Escaped(detail))
-            }
-            Self::RetryBudgetSpent => "too many repeated requests in this run".into(),
-            Self::SessionLimit => "the organisation's session limit is reached".into(),
-            Self::LiveResponseOff => "Live Response is off for this device".into(),
-            Self::DeviceNotFound => "the backend does not know this device".into(),
-            Self::DeviceChanged { detail } => {
-                format!("changed since the plan was made: {}", Escaped(detail))
-            }
-            Self::NeverCheckedIn { seconds } => format!("did not check in within {seconds} s"),
-            Self::SessionLost => "the session ended early".into(),
-            Self::Endpoint { code } => match known(*code) {
-                Some(row) => format!("{} (0x{code:08x} {})", row.meaning, row.symbol),
-                None => format!("the endpoint answered 0x{code:08x}"),
-            },
-            Self::CommandTimeout { seconds } => format!("not finished within {seconds} s"),
-            Self::CommandCancelled => "the command was cancelled".into(),
-            Self::Unsupported { command } => {
-                format!("the sensor does not know `{}`", Escaped(command))
-            }
-            Self::SizeMismatch {
-                announced,
-                received,
-            } => format!("announced {announced} bytes, received {received}"),
-            Self::TooLarge { limit } => format!("larger than max_size ({limit} bytes)"),
-            Self::TooMuchOutput { limit } => {
-                format!("more output than is taken as text ({limit} bytes); use `output: file`")
-            }
-            Self::TooMany { limit } => format!("more than {limit} entries"),
-            Self::ExitCode {
-                code: Some(code),
-                expected,
-            } => format!("exit code {code}, expected {expected}"),
-            Self::ExitCode {
-                code: None,
-                expected,
-            } => format!("no exit code was reported, expected {expected}"),
-            Self::Script { detail } => format!("the script: {}", Escaped(detail)),
-            Self::UntilFalse { attempts, .. } => {
-                format!(
-                    "`until` does not hold after {}",
-                    Count(u64::from(*attempts), "try")
-                )
-            }
-            Self::AssertFailed { message, .. } => format!("assertion failed: {}", Escaped(message)),
-            Self::Template { message, .. } => format!("template: {}", Escaped(message)),
-            Self::OtherOs { os } => format!("not for {os}"),
-            Self::WhenFalse => "`when` is false".into(),
-            Self::Missing { what } => format!("not there: {what}"),
-            Self::Locked { what } => format!("locked: {what}"),
-            Self::NotAHive { what } => {
-                format!("locked, and no registry hive that reg.exe could save: {what}")
-            }
-            Self::RegFailed { code, said } => reg_failed(*code, said),
-            Self::LoggedOff => {
-                "not read: the user is logged off, and the playbook does not permit `exec`".into()
-            }
-            Self::EarlierFailure { step } => format!("not run, because `{step}` failed"),
-            Self::Disproved { step, cause } => {
-                format!("its proof `{step}` failed: {}", cause.summary())
-            }
-            Self::NothingToProve { step } => format!("nothing to prove: `{step}` was skipped"),
-            Self::LeftOut { by } => format!("left out by {}", Escaped(by)),
-            Self::NothingToRescue => "nothing to rescue".into(),
-            Self::AlwaysOver { seconds } => {
-                format!("the {seconds} s of `always` were over")
-            }
-            Self::Disk { detail } => format!("cannot write here: {}", Escaped(detail)),
-            Self::Journal => "the journal could not be written".into(),
-            Self::Interrupted => "the run was stopped".into(),
-            Self::Internal { detail } => format!("a bug in sortie: {}", Escaped(detail)),
-        }
-    }
-
-    /// What to do about it, where there is something to do.
-    pub const fn hint(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::Unconnected { .. } => "check the url of the profile, the network and the proxy",
-            Self::Unauthorized => {
-                "check the token: it is SECRET/ID, secret first, from a key of type Custom"
-            }
-            Self::Forbidden { .. } => {
-                "check the organisation key, and the API key's permissions: Live Response needs org.liveresponse.* and device READ"
-            }
-            Self::Redirected { .. } => {
-                "check the url of the profile: it must be the API's own host"
-            }
-            Self::RateLimited { .. } => {
-                "other tools share the limit of this address; lower --max-sessions"
-            }
-            Self::SessionLimit => "others hold sessions; lower --max-sessions or try later",
-            Self::LiveResponseOff => "switch Live Response on in the device's policy",
-            Self::NeverCheckedIn { .. } => {
-                "the device is offline or slow; run again when it is back"
-            }
-            Self::Script { .. } => {
-                "the step's rows have what came, and the transcript the script as it was sent"
-            }
-            Self::Internal { .. } => "please report it, with the run directory's journal.jsonl",
-            _ => return None,
-        })
-    }
-}
-
-fn reg_failed(code: Option<i64>, said: &RemoteText) -> String {
-    match code {
-        Some(code) => format!("reg.exe ended with exit code {code}: {said}"),
-        None => format!("reg.exe failed: {said}"),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Steps stand in it once and per-device values in a table, so that a plan for many devices stays small.
 //! It holds the playbook itself and no path to it: what was approved is what runs.
 
+use super::assets::AssetLine;
 use super::price::Price;
 use super::{Column, Covered, Plan, RunSettings, fingerprint};
 use crate::clock;
@@ -38,6 +39,9 @@ pub struct Document {
     pub columns: Vec<Column>,
     pub devices: Vec<DeviceLine>,
     pub price: Price,
+    /// The local files that it sends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assets: Vec<AssetLine>,
     /// The playbook's bytes.
     pub playbook: String,
     /// Those of the playbooks that it uses, by their paths relative to its own folder.
@@ -129,6 +133,7 @@ impl Document {
                 })
                 .collect(),
             price: plan.price(),
+            assets: plan.assets.lines(),
             playbook: playbook.source.text.clone(),
             used: playbook.used_files(),
         }

@@ -3,6 +3,7 @@
 //! A plan is what is shown, saved and run. It is made from devices that are given to it and asks nobody
 //! for anything.
 
+pub mod assets;
 pub mod document;
 pub mod price;
 pub mod scope;
@@ -22,6 +23,7 @@ use crate::secret::Secrets;
 use crate::step::Arguments;
 use crate::template::{Reference, Scope, Template, TemplateError};
 use crate::text::json;
+use assets::Assets;
 use jiff::Timestamp;
 use price::Price;
 use scope::{Early, Inputs, Scopes};
@@ -45,6 +47,8 @@ pub struct Plan {
     /// Per device, the values of the templates that are known before its session: the columns of [`Self::columns`].
     pub table: Vec<Vec<String>>,
     pub columns: Vec<Column>,
+    /// The local files that it sends. What they are is part of the playbook and its inputs, by their hashes.
+    pub assets: Assets,
     /// Per step of the playbook, why it is left out.
     pub left_out: Vec<Option<Cause>>,
     /// The approval handle: covers everything above but who answers under which address.
@@ -106,6 +110,7 @@ pub fn build(
         devices,
         table,
         columns,
+        assets: Assets::default(),
         left_out,
         sha256,
     };

@@ -54,6 +54,7 @@ impl Price {
         let Cost {
             commands,
             contents,
+            uploads,
             open_ended,
         } = arguments.cost;
         let (times, is_known) = match &step.for_each {
@@ -62,7 +63,7 @@ impl Price {
             Some(ForEach::Expr(_)) => (1, false),
         };
         self.commands += commands * times;
-        self.requests += (commands * COMMAND + contents * CONTENT) * times;
+        self.requests += (commands * COMMAND + contents * CONTENT + uploads) * times;
         self.contents += contents * times;
         self.at_least |= open_ended || !is_known;
         if contents > 0 {

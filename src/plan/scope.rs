@@ -134,7 +134,7 @@ fn around(caller: &Scope) -> Scope {
     shared.collect()
 }
 
-fn derive(
+pub(super) fn derive(
     scope: &mut Scope,
     playbook: &Playbook,
     is_known: impl Fn(&Data) -> bool,

@@ -5,7 +5,7 @@ use super::used::{Files, Library, alone};
 use super::{Playbook, Step, lint, references, undo};
 use crate::model::effect::Permission;
 use crate::model::id::StepId;
-use crate::text::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::text::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::text::source::{Source, Span};
 use crate::text::words::Grouped;
 use std::collections::HashMap;
@@ -24,6 +24,16 @@ pub struct Checked {
     pub source: Arc<Source>,
     pub playbook: Option<Playbook>,
     pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Checked {
+    /// With what somebody else found, who could look further.
+    pub fn add(&mut self, found: Vec<Diagnostic>) {
+        let has_errors = found.iter().any(|one| one.severity == Severity::Error);
+        self.playbook = self.playbook.take().filter(|_| !has_errors);
+        self.diagnostics.extend(found);
+        self.diagnostics.sort_by_key(|one| one.span);
+    }
 }
 
 /// Checks a playbook that uses no others, as far as that is possible without devices.

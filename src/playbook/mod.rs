@@ -16,6 +16,7 @@ pub mod references;
 pub mod rollout;
 pub mod schema;
 pub mod settings;
+pub mod settled;
 mod steps;
 pub mod syntax;
 mod targets;

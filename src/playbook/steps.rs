@@ -278,6 +278,7 @@ fn step(node: &Node, around: &Around, all: &mut Diagnostics, out: &mut Out) {
         }
         StepKind::Exec(step) => step.max_size.clone_from(&defaults.max_size),
         StepKind::RegQuery(step) => step.permits_exec = around.permits_exec,
+        StepKind::RunTool(step) => step.max_size.clone_from(&defaults.max_size),
         _ => {}
     }
     repeats(&kind, &retry, all);

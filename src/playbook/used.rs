@@ -39,17 +39,22 @@ pub enum Unavailable {
 }
 
 impl Unavailable {
-    const fn hint(&self) -> &'static str {
-        match self {
+    /// What to do about it.
+    pub fn hint(&self, kind: &Kind) -> String {
+        let hint = match self {
             Self::Missing | Self::NotAFile => {
-                "the path is relative to the file that this stands in, for example ../any/process-sweep.yaml"
+                let example = kind.example;
+                return format!(
+                    "the path is relative to the file that this stands in, for example {example}"
+                );
             }
             Self::Outside => {
                 "that is the nearest folder called `playbooks` above the playbook that is run, or else its own folder"
             }
             Self::Unreadable(_) => "make it readable, or name another one",
             Self::Alone => "check the playbook as a file, in the folder that it belongs to",
-        }
+        };
+        hint.to_owned()
     }
 }
 
@@ -183,7 +188,14 @@ impl<'l> Files<'l> {
     fn used(&mut self, call: &Use, own: &mut Diagnostics) -> Option<Arc<Unit>> {
         let (span, written) = (call.playbook_span, Escaped(&call.playbook));
         let from = self.open.last().map_or("", String::as_str);
-        let path = match join(from, &call.playbook) {
+        if call.playbook.contains("{{") {
+            let message =
+                "the path of a used playbook is literal, and `{{ }}` in it is not filled in";
+            own.error(Code::BadValue, span, message)
+                .help("write two steps, each with a path and a `when`");
+            return None;
+        }
+        let path = match join(from, &call.playbook, &PLAYBOOK) {
             Ok(path) => shortest(&self.top, &path),
             Err((message, help)) => {
                 own.error(Code::BadValue, span, message).help(help);
@@ -221,7 +233,8 @@ impl<'l> Files<'l> {
                     }
                     Err(why) => {
                         let message = format!("`{written}` cannot be used: {why}");
-                        own.error(Code::BadValue, span, message).help(why.hint());
+                        own.error(Code::BadValue, span, message)
+                            .help(why.hint(&PLAYBOOK));
                         return None;
                     }
                 };
@@ -276,24 +289,36 @@ fn shortest(top: &str, path: &str) -> String {
         .join("/")
 }
 
+/// What kind of file a path leads to.
+#[derive(Debug)]
+pub struct Kind {
+    what: &'static str,
+    example: &'static str,
+}
+
+const PLAYBOOK: Kind = Kind {
+    what: "a used playbook",
+    example: "../any/process-sweep.yaml",
+};
+
+pub const TOOL: Kind = Kind {
+    what: "a local file",
+    example: "tools/collector.exe",
+};
+
 /// The path of a file as one that is at `from` names it; or what is wrong with it, and the way out.
-fn join(from: &str, path: &str) -> Result<String, (&'static str, &'static str)> {
-    if path.contains("{{") {
-        return Err((
-            "the path of a used playbook is literal, and `{{ }}` in it is not filled in",
-            "write two steps, each with a path and a `when`",
-        ));
-    }
+pub fn join(from: &str, path: &str, kind: &Kind) -> Result<String, (String, String)> {
+    let Kind { what, example } = kind;
     if path.starts_with(['/', '\\']) || path.as_bytes().get(1) == Some(&b':') {
         return Err((
-            "the path of a used playbook is relative, and this one is absolute",
-            "write it from the folder of this file on, for example ../any/process-sweep.yaml",
+            format!("the path of {what} is relative, and this one is absolute"),
+            format!("write it from the folder of this file on, for example {example}"),
         ));
     }
     if path.contains('\\') {
         return Err((
-            "the path of a used playbook is written with `/`",
-            "write / on every system, for example ../any/process-sweep.yaml",
+            format!("the path of {what} is written with `/`"),
+            format!("write / on every system, for example {example}"),
         ));
     }
     let mut parts: Vec<&str> = from.split('/').collect();
@@ -432,16 +457,11 @@ mod tests {
             ("x/y/a.yaml", "../../../b.yaml", "../b.yaml"),
         ];
         for (from, path, expected) in table {
-            assert_eq!(join(from, path).as_deref(), Ok(expected), "{from} {path}");
+            let joined = join(from, path, &PLAYBOOK);
+            assert_eq!(joined.as_deref(), Ok(expected), "{from} {path}");
         }
-        for path in [
-            "/etc/x.yaml",
-            r"C:\x.yaml",
-            r"\\host\x",
-            r"..\x.yaml",
-            "{{ x }}.yaml",
-        ] {
-            assert!(join("a.yaml", path).is_err(), "{path}");
+        for path in ["/etc/x.yaml", r"C:\x.yaml", r"\\host\x", r"..\x.yaml"] {
+            assert!(join("a.yaml", path, &TOOL).is_err(), "{path}");
         }
     }
 

@@ -168,6 +168,15 @@ impl Link {
         self.tell_of(stray).await;
     }
 
+    /// Leaves a session that has taken nearly as many commands as it may for a new one.
+    pub(super) async fn roll_over(&mut self) -> Result<(), Cause> {
+        if self.hold.is_used_up() {
+            self.lose_early().await;
+            self.hold.replace().await?;
+        }
+        Ok(())
+    }
+
     /// The session ends, and with it whatever was handed over and not asked for.
     pub(super) async fn lose_early(&mut self) {
         self.ahead.planned.clear();

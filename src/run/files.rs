@@ -20,6 +20,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 impl Link {
+    /// Brings a local file into the session's store.
+    pub(super) async fn bring(&mut self, sha256: &str, name: &str) -> Result<FileId, Cause> {
+        let asset = self.job.plan.assets.get(sha256);
+        let content = asset.map(|asset| Arc::clone(&asset.content));
+        let content = content.ok_or_else(|| Cause::Internal {
+            detail: "a file that the plan does not have was to be sent".into(),
+        })?;
+        let size = content.len();
+        // The command that writes it comes next, and must find it in the same session.
+        self.roll_over().await?;
+        let (patience, deadline) = (self.patience(), self.now.deadline);
+        let session = &mut self.hold.current()?.session;
+        let id = session.id();
+        let result = bounded(patience, deadline, session.upload(name, content, deadline)).await;
+        let mut entry = json!({
+            "t": clock::now(), "step_id": self.now.step, "attempt": self.now.attempt, "session": id,
+            "upload": {"sha256": sha256, "size": size}, "cause": self.cause_of(&result),
+        });
+        self.job.plan.secrets.hide_in(&mut entry);
+        self.bag()?.transcript(&entry)?;
+        result
+    }
+
     /// Reads a file of the session's store into memory.
     pub(super) async fn small(&mut self, file: &FileId, limit: usize) -> Result<Vec<u8>, Cause> {
         let (patience, deadline) = (self.patience(), self.now.deadline);

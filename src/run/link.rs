@@ -151,9 +151,8 @@ impl Link {
             return answer;
         }
         let early = self.take_early(command);
-        if early.is_none() && self.hold.is_used_up() {
-            self.lose_early().await;
-            self.hold.replace().await?;
+        if early.is_none() {
+            self.roll_over().await?;
         }
         self.permit(command, effect).await?;
         let before = self.fate;
@@ -324,8 +323,8 @@ impl Link {
         command
     }
 
-    /// Why a command failed, as it is written down.
-    fn cause_of(&self, result: &Result<Reply, Cause>) -> Option<Cause> {
+    /// Why something failed, as it is written down.
+    pub(super) fn cause_of<T>(&self, result: &Result<T, Cause>) -> Option<Cause> {
         let mut cause = result.as_ref().err().cloned();
         if let Some(cause) = cause.as_mut().filter(|_| self.now.no_log) {
             cause.conceal(&withhold);
@@ -347,6 +346,13 @@ impl Hands for Link {
 
     fn expect(&mut self, commands: Vec<Command>) {
         self.ahead_of_turn(commands);
+    }
+
+    fn upload<'a>(&'a mut self, sha256: &'a str, name: &'a str) -> Answer<'a, FileId> {
+        Box::pin(async move {
+            let result = self.bring(sha256, name).await;
+            self.noticing_loss(result).await
+        })
     }
 
     fn open(&mut self, file: &FileRequest) -> Opened {
@@ -415,6 +421,14 @@ impl Hands for Link {
                 Err(self.stopped())
             }
         })
+    }
+
+    fn renew(&mut self) -> Answer<'_, ()> {
+        Box::pin(self.hold.ensure())
+    }
+
+    fn left(&self) -> Duration {
+        self.now.deadline.saturating_duration_since(Instant::now())
     }
 
     fn extend(&mut self, by: Duration) {

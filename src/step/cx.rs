@@ -29,6 +29,10 @@ pub trait Hands: Send {
     /// and may be handed over early.
     fn expect(&mut self, commands: Vec<Command>);
 
+    /// Brings a local file of the plan, by its hash, into the session's store under this name. It changes
+    /// nothing on the endpoint.
+    fn upload<'a>(&'a mut self, sha256: &'a str, name: &'a str) -> Answer<'a, FileId>;
+
     /// Opens a file of the bag, of which an earlier attempt may have brought something already. One is open
     /// at a time, until it is closed.
     fn open(&mut self, file: &FileRequest) -> Opened;
@@ -58,6 +62,12 @@ pub trait Hands: Send {
 
     /// Lets time pass; a stop of the run ends it with a cause.
     fn wait(&mut self, time: Duration) -> Answer<'_, ()>;
+
+    /// Makes sure that there is a session, in place of one that was lost meanwhile.
+    fn renew(&mut self) -> Answer<'_, ()>;
+
+    /// The time until the deadline.
+    fn left(&self) -> Duration;
 
     /// Grants a little more time than the deadline, for cleaning up.
     fn extend(&mut self, by: Duration);

@@ -26,6 +26,7 @@ use super::{Arguments, Built, Ceiling, ResultField, Shape, Spec, get_file, never
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::Cause;
+use crate::model::remote::RemoteText;
 use crate::model::row::{Row, RowKind, StoredFile};
 use crate::template::{
     Choice, Field, Fields, FromText, Scope, Template, TemplateError, Word, short_form,
@@ -330,6 +331,11 @@ enum Told {
     File(Box<StoredFile>),
 }
 
+/// What a row holds of a text.
+pub(super) fn shown(text: &str) -> RemoteText {
+    text[..text.floor_char_boundary(MAX_DATA)].into()
+}
+
 fn row_of(
     command_line: String,
     output: &Result<Told, Cause>,
@@ -344,7 +350,7 @@ fn row_of(
         Ok(Told::Nothing) => {}
         Ok(Told::Text(text)) => {
             row.size = Some(text.len() as u64);
-            row.data = Some(text[..text.floor_char_boundary(MAX_DATA)].into());
+            row.data = Some(shown(text));
         }
         Ok(Told::File(file)) => {
             row.size = Some(file.size_received);

@@ -137,8 +137,8 @@ impl FindFiles {
                 .collect(),
             cost: Cost {
                 commands: self.paths.len() as u64,
-                contents: 0,
                 open_ended: true,
+                ..Cost::default()
             },
             ..Arguments::default()
                 .with("paths", &self.paths)

@@ -205,6 +205,7 @@ impl GetFile {
             cost: Cost {
                 commands: files,
                 contents: files,
+                uploads: 0,
                 open_ended: self.if_locked == OnLocked::RegSave,
             },
             ..Arguments::default()
@@ -313,7 +314,7 @@ fn is_locked(fetched: &Result<StoredFile, Cause>) -> bool {
 }
 
 /// Whether another file may well be fetched, and the same one will not be.
-fn is_of_the_file(cause: &Cause) -> bool {
+pub(super) fn is_of_the_file(cause: &Cause) -> bool {
     let is_its_own = matches!(
         cause,
         Cause::Endpoint { .. }
@@ -333,7 +334,7 @@ pub(super) fn listed(file: &StoredFile) -> Value {
     })
 }
 
-fn row_of(file: &StoredFile, wanted: &FileRequest) -> Row {
+pub(super) fn row_of(file: &StoredFile, wanted: &FileRequest) -> Row {
     let mut row = Row {
         path: Some(file.original_path.clone()),
         name: Some(super::base_name(file.original_path.raw()).into()),

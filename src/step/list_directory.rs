@@ -75,8 +75,8 @@ impl ListDirectory {
             others: self.depth.references().collect(),
             cost: Cost {
                 commands: 1,
-                contents: 0,
                 open_ended: self.depth.literal() != Some(&FLAT),
+                ..Cost::default()
             },
             ..Arguments::default().with("path", [&self.path])
         }

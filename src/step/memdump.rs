@@ -152,9 +152,9 @@ impl Memdump {
     }
 }
 
-/// Whether a dump that failed may have left a file. One that was never begun has not: what lies there then
+/// Whether writing a file that failed may have left one. What was never begun has not: what lies there then
 /// is somebody else's.
-fn may_have_written(cause: &Cause) -> bool {
+pub(super) fn may_have_written(cause: &Cause) -> bool {
     match cause {
         Cause::Endpoint { .. } => !cause.is_endpoint_code(&NOT_OURS),
         Cause::Interrupted => true,

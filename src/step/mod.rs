@@ -72,7 +72,7 @@ use crate::model::command::{Command, Reply};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::Cause;
-use crate::template::{Scope, TemplateError};
+use crate::template::{Field, Scope, Spanned, Template, TemplateError};
 use crate::text::diagnostic::{Diagnostic, Diagnostics};
 use crate::text::source::Span;
 use crate::text::yaml::Node;
@@ -350,6 +350,7 @@ impl StepKind {
             Self::FindFiles(step) => step.run(cx).await,
             Self::Memdump(step) => step.run(cx).await,
             Self::Gather(step) => step.run(cx).await,
+            Self::RunTool(step) => step.run(cx).await,
             Self::PutFile(_)
             | Self::CreateDirectory(_)
             | Self::DeleteFile(_)
@@ -359,7 +360,6 @@ impl StepKind {
             | Self::RegDeleteKey(_)
             | Self::RemoveService(_)
             | Self::RemoveTask(_)
-            | Self::RunTool(_)
             | Self::KillProcess(_)
             | Self::Isolate(_)
             | Self::Release(_)
@@ -389,6 +389,14 @@ impl StepKind {
         match spec.built {
             Built::NotYet => vec![Diagnostic::not_built(action, spec.key)],
             Built::Yes => Vec::new(),
+        }
+    }
+
+    /// The local file that it sends, and the hash that the file must have.
+    pub const fn local_file(&self) -> Option<(&Template, &Spanned<Field<Sha256>>)> {
+        match self {
+            Self::RunTool(step) => Some((&step.source, &step.sha256)),
+            _ => None,
         }
     }
 

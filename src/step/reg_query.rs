@@ -173,8 +173,8 @@ impl RegQuery {
             others: self.depth.references().collect(),
             cost: Cost {
                 commands: 1,
-                contents: 0,
                 open_ended: self.depth.literal() != Some(&FLAT) || self.hives == Hives::All,
+                ..Cost::default()
             },
             ..Arguments::default()
                 .with("key", [&self.key])

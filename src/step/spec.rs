@@ -73,6 +73,8 @@ pub struct Cost {
     pub commands: u64,
     /// Files whose content is fetched.
     pub contents: u64,
+    /// Local files that are sent.
+    pub uploads: u64,
     /// The endpoint decides how much more there is.
     pub open_ended: bool,
 }
@@ -146,7 +148,7 @@ impl<'a> Arguments<'a> {
             cost: Cost {
                 commands,
                 contents,
-                open_ended: false,
+                ..Cost::default()
             },
             ..Self::default()
         }

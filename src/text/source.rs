@@ -94,6 +94,11 @@ impl Source {
         self.more.iter().map(|(_, file)| file)
     }
 
+    /// How many files come before the one that an offset lies in.
+    pub fn files_before(&self, offset: usize) -> usize {
+        self.more.partition_point(|(base, _)| *base <= offset)
+    }
+
     /// The name of the file that an offset lies in.
     pub fn name_of(&self, offset: usize) -> &str {
         &self.file(offset).1.name
@@ -101,8 +106,7 @@ impl Source {
 
     /// The file that an offset lies in, and where that file begins.
     fn file(&self, offset: usize) -> (usize, &Self) {
-        let after = self.more.partition_point(|(base, _)| *base <= offset);
-        match after.checked_sub(1) {
+        match self.files_before(offset).checked_sub(1) {
             None => (0, self),
             Some(at) => (self.more[at].0, &self.more[at].1),
         }

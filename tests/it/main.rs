@@ -11,6 +11,7 @@ mod engine_gather;
 mod engine_hives;
 mod engine_large;
 mod engine_memdump;
+mod engine_tool;
 mod engine_use;
 mod engine_vars;
 mod engine_verify;

@@ -11,7 +11,7 @@ use sortie::model::event::{EventKind, RunEvent};
 use sortie::model::id::{DeviceId, RunId};
 use sortie::model::outcome::Cause;
 use sortie::model::state::RunState;
-use sortie::plan::{self, PlannedDevice, RunSettings};
+use sortie::plan::{self, PlannedDevice, RunSettings, assets};
 use sortie::playbook::check::check_with;
 use sortie::playbook::chosen::Selection;
 use sortie::playbook::used::Unavailable;
@@ -67,7 +67,7 @@ type Edit = dyn FnOnce(&mut Vec<PlannedDevice>);
 pub(crate) struct Rig {
     pub(crate) world: World,
     playbook: String,
-    /// The playbooks that it may use.
+    /// The playbooks that it may use, and the files that it may send.
     pub(crate) files: Vec<(&'static str, String)>,
     fleet: Arc<dyn Fleet>,
     tape: Box<Reel>,
@@ -149,8 +149,11 @@ impl Rig {
             .filter_map(|input| Some((input.name.clone(), input.default.clone()?)))
             .collect();
         let backend = self.fleet.backend();
+        let left_out = settings.selection.left_out(&playbook);
+        let assets = assets::of(&playbook, &inputs, &left_out, &library).expect("files are right");
         let plan = plan::build(Arc::new(playbook), inputs, settings, backend, devices)
             .expect("every value renders");
+        let plan = plan::Plan { assets, ..plan };
 
         let out = scratch();
         let started = clock::now();

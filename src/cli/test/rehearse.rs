@@ -3,7 +3,7 @@
 use super::super::exit::Exit;
 use super::super::options::Scope;
 use super::super::run::{self, Carried};
-use super::super::{Failure, backend, plan};
+use super::super::{Failure, backend, library, plan};
 use super::case::{Case, Stage};
 use super::files::Suite;
 use crate::bundle::Scratch;
@@ -11,7 +11,7 @@ use crate::model::device::Device;
 use crate::model::outcome::{Cause, DeviceState};
 use crate::model::row::Severity;
 use crate::model::state::{DeviceRecord, RunState};
-use crate::plan::build;
+use crate::plan::{Plan, assets, build};
 use crate::sim::books::Books;
 use crate::sim::port::SimFleet;
 use crate::sim::world::World;
@@ -87,8 +87,17 @@ async fn attend(suite: &Suite, case: &Case, out: &Path) -> Result<Trial, Failure
     let settings = plan::settings(&suite.playbook, &Scope::default());
     let backend = crate::live::Fleet::backend(&fleet);
     let playbook = Arc::clone(&suite.playbook);
+    let left_out = settings.selection.left_out(&playbook);
+    let files = library::to_send(Path::new(&suite.playbook.source.name));
+    let assets = match assets::of(&playbook, &case.inputs, &left_out, &files) {
+        Ok(assets) => assets,
+        Err(problems) => {
+            let why = problems.first().map(|problem| problem.message.clone());
+            return Ok(Trial::refused(Exit::Usage, why.unwrap_or_default()));
+        }
+    };
     let plan = match build(playbook, case.inputs.clone(), settings, backend, planned) {
-        Ok(plan) => plan,
+        Ok(plan) => Plan { assets, ..plan },
         Err(error) => return Ok(Trial::refused(Exit::Usage, error.to_string())),
     };
     let carried = run::rehearse(plan, Arc::new(fleet), out).await?;

@@ -11,6 +11,7 @@ mod danger;
 mod destroying_steps;
 mod effect_doubt;
 mod fits;
+mod local_files;
 mod programs;
 mod secrets;
 mod session;
@@ -27,7 +28,7 @@ use command_line::{Invocation, UNKNOWN, invocations, invocations_of};
 
 type Lint = fn(&Playbook, &mut Diagnostics);
 
-const LINTS: [Lint; 10] = [
+const LINTS: [Lint; 11] = [
     unquoted::check,
     danger::check,
     destroying_steps::check,
@@ -37,6 +38,7 @@ const LINTS: [Lint; 10] = [
     effect_doubt::check,
     cleanup::check,
     fits::check,
+    local_files::check,
     unreachable::check,
 ];
 
@@ -44,6 +46,7 @@ const LINTS: [Lint; 10] = [
 pub(super) fn whole(playbook: &Playbook, all: &mut Diagnostics) {
     session::check(playbook, all);
     unquoted::passed(playbook, all);
+    local_files::whole(playbook, all);
 }
 
 /// Everything that the lints have to say of one file.

@@ -102,7 +102,8 @@ async fn store(cx: &mut StepCx<'_>, path: &str, limit: Option<u64>) -> Result<St
     get_file::fetch(cx, &output, None).await
 }
 
-async fn fetch(cx: &mut StepCx<'_>, path: &str) -> Result<Vec<u8>, Cause> {
+/// Takes an output into memory.
+pub(in crate::step) async fn fetch(cx: &mut StepCx<'_>, path: &str) -> Result<Vec<u8>, Cause> {
     let reply = cx
         .ask(Command::GetFile {
             path: path.to_owned(),

@@ -325,6 +325,18 @@ mod tests {
             unreachable!("nothing is waited for")
         }
 
+        fn upload<'a>(&'a mut self, _: &'a str, _: &'a str) -> Answer<'a, FileId> {
+            unreachable!("nothing is sent")
+        }
+
+        fn renew(&mut self) -> Answer<'_, ()> {
+            unreachable!("no session is lost")
+        }
+
+        fn left(&self) -> Duration {
+            Duration::ZERO
+        }
+
         fn extend(&mut self, _: Duration) {}
 
         fn nonce(&self) -> String {

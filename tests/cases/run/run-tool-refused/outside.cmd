@@ -1,0 +1,2 @@
+@echo off
+rem a tool of the cases
