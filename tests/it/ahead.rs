@@ -146,7 +146,7 @@ fn findings(ended: &Ended) -> Vec<Value> {
         for changing in ["command_id", "file_id", "started", "ended"] {
             fields.remove(changing);
         }
-        found.push(file);
+        found.push(timeless(file));
     }
     found
 }

@@ -185,11 +185,12 @@ async fn of_a_list_a_lost_session_repeats_what_was_under_way() {
                 timeout: 1h\n    retry: {attempts: 3, delay: 1s}\n";
     let found = "  - id: get\n    find_files: {paths: 'C:\\data\\*', get: true}\n    timeout: 1h\n";
     // The first file is fetched again where the author wants the step to be tried again, and not where
-    // only the session was lost. Whoever has seen the entries asks for none.
+    // only the session was lost, with which the last one went too that was under way already. Whoever has seen
+    // the entries asks for none.
     let table = [
-        (list, Fault::Lose, (6, 2), 3),
+        (list, Fault::Lose, (7, 2), 3),
         (list, Fault::After(broken()), (7, 2), 4),
-        (found, Fault::Lose, (6, 2), 3),
+        (found, Fault::Lose, (7, 2), 3),
     ];
     for (steps, fault, expected, lines) in table {
         let case = format!("{steps} {fault:?}");
