@@ -59,6 +59,7 @@ pub fn draw(plan: &Plan, width: usize) -> String {
         line(plan, index, step, width, &mut out);
     }
     price(plan, &mut out);
+    sent(plan, width, &mut out);
     put!(out, "sha256   {}", plan.sha256);
     out
 }
@@ -213,6 +214,16 @@ fn price(plan: &Plan, out: &mut String) {
         long(total.minutes()),
         Count(plan.settings.max_sessions as u64, "session")
     );
+}
+
+/// The files of ours that the endpoints get.
+fn sent(plan: &Plan, width: usize, out: &mut String) {
+    for (sha256, asset) in plan.assets.iter() {
+        let size = Bytes(asset.content.len() as u64);
+        let path = fit(&Escaped(&asset.path).to_string(), width.saturating_sub(20));
+        put!(out, "sends    {size:>9}  {path}");
+        put!(out, "         {DIM}sha256 {sha256}{DIM:#}");
+    }
 }
 
 fn row(out: &mut String, label: &str, cells: &[String; 6]) {
