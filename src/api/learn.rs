@@ -42,8 +42,8 @@ impl Learned {
     }
 
     /// It had not ended after `not_yet` and had after `ended`: it took something between. Where the
-    /// first look found it ended, nobody knows by how much it was earlier, and a little less is
-    /// taken, so that the average can sink.
+    /// first look found it ended, nobody knows by how much it was earlier: a little less is taken, so that
+    /// the average can sink, and never more than was expected, for the look may have come late.
     pub(super) fn observe(
         &self,
         command: &Command,
@@ -51,7 +51,10 @@ impl Learned {
         not_yet: Option<Duration>,
         ended: Duration,
     ) {
-        let took = not_yet.map_or_else(|| ended.mul_f64(0.9), |not_yet| (not_yet + ended) / 2);
+        let took = match not_yet {
+            Some(not_yet) => (not_yet + ended) / 2,
+            None => ended.mul_f64(0.9).min(self.expected(command, os)),
+        };
         lock(&self.averages)
             .entry((command.name(), os))
             .and_modify(|average| {
@@ -78,6 +81,9 @@ mod tests {
             learned.observe(&command, Os::Windows, None, expected());
         }
         assert!(expected() < Duration::from_millis(300));
+        let before = expected();
+        learned.observe(&command, Os::Windows, None, seconds(100));
+        assert_eq!(expected(), before, "who looks late learns nothing");
         assert_eq!(
             learned.expected(&command, Os::Linux),
             Duration::from_millis(100),

@@ -18,6 +18,7 @@ use crate::model::effect::Reached;
 use crate::model::id::{CommandId, FileId, SessionId};
 use crate::model::outcome::{Cause, whole_seconds};
 use crate::wire::{Request, Response};
+use futures_util::future::join_all;
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -144,7 +145,10 @@ impl LiveSession {
         // However long it took elsewhere, a look must fit in before the deadline.
         let latest = now + deadline.saturating_duration_since(now).mul_f64(0.75);
         let has_looked = self.look_at_newest(id, began, latest).await;
-        let mut is_over = self.over >= Some(id);
+        if let Some(ended) = self.ended.remove(&id) {
+            return ended;
+        }
+        let is_over = self.over >= Some(id);
         let mut look_at = if is_over || has_looked {
             now
         } else {
@@ -167,10 +171,6 @@ impl LiveSession {
                 Ok(Progress::Running) => {
                     not_yet = Some(looked.saturating_duration_since(began));
                     *trouble = None;
-                    if is_over {
-                        // One that came later was done first: from now on each speaks for itself.
-                        (self.is_orderly, self.over, is_over) = (false, None, false);
-                    }
                 }
                 Err(cause) if may_pass(&cause) => *trouble = Some(cause),
                 Err(cause) => return Err(cause),
@@ -232,10 +232,10 @@ impl LiveSession {
                 for (one, share) in parts {
                     learned.observe(one, os, None, share);
                 }
-                self.is_over(*newest, Ok(reply), looked);
+                self.all_over(&all, Ok(reply), looked).await;
             }
             Err(cause @ (Cause::Endpoint { .. } | Cause::CommandCancelled)) => {
-                self.is_over(*newest, Err(cause), looked);
+                self.all_over(&all, Err(cause), looked).await;
             }
             // Whatever it is, the look at the other one will say it too.
             Err(_) => {}
@@ -243,10 +243,34 @@ impl LiveSession {
         true
     }
 
-    fn is_over(&mut self, newest: CommandId, ended: Result<Reply, Cause>, seen: Instant) {
-        self.ended.insert(newest, ended);
-        self.over = Some(newest);
+    /// The last of these has ended so: how the others did is asked all at once.
+    async fn all_over(
+        &mut self,
+        all: &[(CommandId, Command)],
+        last: Result<Reply, Cause>,
+        seen: Instant,
+    ) {
+        let Some(((newest, _), others)) = all.split_last() else {
+            return;
+        };
+        self.ended.insert(*newest, last);
+        self.over = Some(*newest);
         self.last_end = Some(seen);
+        let looks = others.iter().map(|(id, command)| self.look(command, *id));
+        for ((id, _), seen) in others.iter().zip(join_all(looks).await) {
+            let ended = match seen {
+                Ok(Progress::Ended(reply)) => Ok(reply),
+                Err(cause @ (Cause::Endpoint { .. } | Cause::CommandCancelled)) => Err(cause),
+                Ok(Progress::Running) => {
+                    // One that came later was done first: from now on each speaks for itself.
+                    (self.is_orderly, self.over) = (false, None);
+                    continue;
+                }
+                // It is asked again when it is its turn.
+                Err(_) => continue,
+            };
+            self.ended.insert(*id, ended);
+        }
     }
 
     async fn finish_by(
