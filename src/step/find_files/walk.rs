@@ -7,7 +7,7 @@ use super::pattern::{Part, Pattern, fold};
 use crate::model::command::DirEntry;
 use crate::model::device::Os;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) struct Walk {
     os: Os,
@@ -135,16 +135,19 @@ impl Walk {
         if let Some(Asked::Into(place) | Asked::At(place) | Asked::Whether(place)) = &self.asked {
             unseen.insert(self.folder_of(place));
         }
-        let mut places: VecDeque<Place> = self.ahead.values().take(2 * most).cloned().collect();
-        while let Some(place) = places.pop_front()
+        let first = self.ahead.iter().take(2 * most);
+        let mut places: BTreeMap<Key, Place> = first
+            .map(|(key, place)| (key.clone(), place.clone()))
+            .collect();
+        while let Some((key, place)) = places.pop_first()
             && looks.len() < most
         {
-            if self.is_missing(&self.key(&place.root, &place.names)) {
+            if self.is_missing(&key) {
                 continue;
             }
             let (wish, onward) = self.wish(&place);
-            for place in onward.into_iter().rev() {
-                places.push_front(place);
+            for place in onward {
+                merge(&mut places, self.key(&place.root, &place.names), place);
             }
             if let Some(wish) = wish {
                 let folder = self.folder_of(&place);
@@ -298,10 +301,7 @@ impl Walk {
 
     fn add(&mut self, place: Place) {
         let key = self.key(&place.root, &place.names);
-        match self.ahead.entry(key) {
-            Entry::Vacant(slot) => drop(slot.insert(place)),
-            Entry::Occupied(mut slot) => slot.get_mut().states.extend(place.states),
-        }
+        merge(&mut self.ahead, key, place);
     }
 
     fn state(&self, pattern: usize, part: usize) -> State {
@@ -355,6 +355,14 @@ impl Walk {
             place.root,
             names.join(&self.os.separator().to_string())
         )
+    }
+}
+
+/// What is wanted of one place is asked of it together.
+fn merge(places: &mut BTreeMap<Key, Place>, key: Key, place: Place) {
+    match places.entry(key) {
+        Entry::Vacant(slot) => drop(slot.insert(place)),
+        Entry::Occupied(mut slot) => slot.get_mut().states.extend(place.states),
     }
 }
 
@@ -418,8 +426,12 @@ mod tests {
             all
         };
         let (mut asked, mut found) = (Vec::new(), Vec::new());
+        let foretold = walk.ahead(1);
         while let Some(look) = walk.next() {
             assert!(asked.len() < 1000, "it goes on for ever: {asked:?}");
+            if asked.is_empty() {
+                assert_eq!(foretold.first(), Some(&look), "the first look is known");
+            }
             let (text, path, names) = match look {
                 Look::Into(path) => (format!("{path} …"), path.clone(), below(&path)),
                 Look::At(path) => {
