@@ -2,8 +2,9 @@
 //!
 //! `source` is a file beside the playbook, and `sha256` pins it: a file with another hash is an error before
 //! anything is sent. Inputs may say which file it is, and nothing that differs from device to device. It
-//! runs as SYSTEM or root in a directory of its own, or in `directory`, where a file that is there already
-//! is never replaced. `args` are quoted for the target; an element that is one expression and gives a list
+//! runs as SYSTEM or root in a directory of its own, or in `directory`, where nothing of somebody else's is
+//! touched: a file that is there already in the place of the tool, of an output or of `done_when` fails the
+//! step first. `args` are quoted for the target; an element that is one expression and gives a list
 //! stands for its elements. On Linux and macOS `chmod` makes it executable first.
 //!
 //! `outputs` are paths below the directory. They are filed in the bag as `rel/STEP/…`, apart from the
@@ -11,7 +12,8 @@
 //! were fetched. What the tool prints is kept as text, up to 16 MiB.
 //!
 //! Whatever came of it, outputs, tool and directory are then deleted, unless `keep: true`. What else the tool
-//! wrote there is not ours to delete: it stays, and reports list it as left behind.
+//! wrote is not ours to delete and stays; where the directory was made for the step, reports list it as left
+//! behind.
 //!
 //! A tool that runs longer than one command may is started with `detach`: nobody waits for its end, and the
 //! step looks every `poll` (ten minutes at most) whether the file `done_when` is there, below the directory
@@ -310,7 +312,12 @@ impl RunTool {
 
     /// Everything but taking away what was made.
     async fn work(&self, cx: &mut StepCx<'_>, task: &mut Task, ran: &mut Ran) -> Result<(), Cause> {
-        task.site.enter(cx, &task.tool).await?;
+        let outputs = task.outputs.iter().map(|output| &output.path);
+        let marker = task.done.iter().filter(|done| done.is_ours);
+        let marker = marker.map(|done| &done.path);
+        let ours = std::iter::once(&task.tool).chain(outputs).chain(marker);
+        let ours: Vec<String> = ours.cloned().collect();
+        task.site.enter(cx, &ours).await?;
         let file = cx.hands.upload(&task.sha256, &task.name).await?;
         task.site.put(cx, &task.tool, file).await?;
         self.start(cx, task, ran).await?;

@@ -19,7 +19,7 @@ fn rig(arguments: &str, timeout: &str, tool: &str, os: &str) -> Rig {
     );
     let fleet = format!(
         "executables: [{{os: [windows, linux], program: t.cmd{tool}}}]\n\
-         devices: [{{name: host, os: {os}, files: [{{path: 'C:\\Tools\\t.cmd', text: theirs}}, {{path: 'C:\\Empty\\'}}]}}]\n"
+         devices: [{{name: host, os: {os}, files: [{{path: 'C:\\Tools\\t.cmd', text: theirs}}, {{path: 'C:\\Logs\\out.csv', text: theirs}}, {{path: 'C:\\Empty\\'}}]}}]\n"
     );
     let loaded = Scenario::load(
         "fleet.yaml",
@@ -110,7 +110,7 @@ async fn what_a_tool_leaves_is_told() {
             .map(|name| format!("{OURS}{name}"))
             .collect::<Vec<_>>()
     };
-    let table: [(&str, &str, &str, Vec<String>); 9] = [
+    let table: [(&str, &str, &str, Vec<String>); 11] = [
         // What it wrote besides is nobody's to delete.
         (
             ", outputs: [out.csv]",
@@ -147,8 +147,20 @@ async fn what_a_tool_leaves_is_told() {
         (r", directory: 'C:\New'", "", "done", vec![]),
         // A path that comes out empty would be another folder.
         (", directory: \"{{ '' }}\"", "", "failed", vec![]),
-        // Somebody else's file is never replaced.
+        // Somebody else's file is never replaced, nor taken for what the tool wrote and deleted.
         (r", directory: 'C:\Tools'", "", "failed", vec![]),
+        (
+            r", directory: 'C:\Logs', outputs: [new.csv, out.csv]",
+            "",
+            "failed",
+            vec![],
+        ),
+        (
+            r", directory: 'C:\Logs', detach: {done_when: OUT.csv}",
+            "",
+            "failed",
+            vec![],
+        ),
     ];
     for (arguments, tool, outcome, left) in table {
         let ended = rig(arguments, "1m", tool, "windows").run().await;
@@ -159,7 +171,9 @@ async fn what_a_tool_leaves_is_told() {
         let touched = |what: &str| changes.iter().any(|change| change.ends_with(what));
         assert!(!touched(r"delete file C:\Empty"), "{arguments}");
         assert_eq!(touched(r"delete file C:\New"), arguments.contains("New"));
-        let does_nothing = arguments.contains("Tools") || arguments.contains("{{");
+        let does_nothing = ["Tools", "Logs", "{{"]
+            .iter()
+            .any(|word| arguments.contains(word));
         assert_eq!(changes.is_empty(), does_nothing, "{arguments}");
     }
 }

@@ -97,10 +97,18 @@ impl Site {
         }
     }
 
-    /// Sees to it that the directory is there, and that nothing lies in the way of the tool.
-    pub(super) async fn enter(&mut self, cx: &mut StepCx<'_>, tool: &str) -> Result<(), Cause> {
-        if self.is_given && is_there(cx, tool).await? {
-            return Err(Cause::InTheWay { what: tool.into() });
+    /// Sees to it that the directory is there, and that nothing lies where the tool will, and what it writes.
+    pub(super) async fn enter(
+        &mut self,
+        cx: &mut StepCx<'_>,
+        ours: &[String],
+    ) -> Result<(), Cause> {
+        for path in ours.iter().filter(|_| self.is_given) {
+            // What was there before would pass for an output, and be deleted as one.
+            if is_there(cx, path).await? {
+                let what = path.as_str().into();
+                return Err(Cause::InTheWay { what });
+            }
         }
         let create = Command::CreateDirectory {
             path: self.directory.clone(),
