@@ -158,4 +158,46 @@ mod tests {
         assert_ne!(of(&[Place::Users]), of(&[Place::Logons]));
         assert_eq!(of(&[Place::Users]).len(), 64);
     }
+
+    /// What the shell tells of a place where something else stands in the place of one of its paths.
+    #[cfg(unix)]
+    fn told(place: Place, path: &str, instead: &std::path::Path) -> Vec<Option<String>> {
+        let line = assembled(vec![place], Os::Linux).command_line;
+        let line = line.replace(path, instead.to_str().expect("a path of ours"));
+        let ran = std::process::Command::new("/bin/sh")
+            .args(["-c", &line])
+            .output()
+            .expect("every system has a shell");
+        let mut rows = Vec::new();
+        let end = super::super::output::read(&ran.stdout, &mut rows);
+        assert_eq!(end, Ok(()));
+        let there = instead.to_str();
+        let ours = rows.into_iter().filter(|row| {
+            let path = row.path.as_ref().map(crate::model::remote::RemoteText::raw);
+            path.is_none_or(|path| there.is_some_and(|there| path.starts_with(there)))
+        });
+        ours.map(|row| Some(row.data?.raw().to_owned())).collect()
+    }
+
+    /// What systemd starts is told, however it is written.
+    #[cfg(unix)]
+    #[test]
+    fn a_unit_hides_nothing_that_it_starts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let starts = " \tExecStart=/evil one\nExecStop = /bin/sh \\\n# note\n  -c two \\\n three\n";
+        let unit = format!("[Unit]\nDescription=x\n{starts}Type=simple\n");
+        std::fs::write(folder.path().join("x.service"), unit).expect("a file");
+        let told = told(Place::Services, "/etc/systemd/system", folder.path());
+        assert_eq!(told, [Some(starts.to_owned())]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_last_user_needs_no_line_break() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "a:x:0:0::/:/bin/sh\nb:x:0:0::/:/bin/sh").expect("a file");
+        let told = told(Place::Users, "/etc/passwd", file.path());
+        let expected = ["a 0 / /bin/sh", "b 0 / /bin/sh"];
+        assert_eq!(told, expected.map(|line| Some(line.to_owned())));
+    }
 }

@@ -33,7 +33,8 @@ file() {
 };
 files() { c=$1; shift; for i; do file "$i" "$c"; done; };
 ending() { tail -c 65536 "$1"; };
-starts() { grep "^Exec" "$1"; };
+# Blanks may stand before, lines that end with a backslash go on, also behind a comment.
+starts() { awk "c || /^[ \t]*Exec/ { print; c = c && /^[ \t]*[#;]/ || /\\\\\$/; }" "$1"; };
 
 # Rows as lines of printable ASCII, TAB between the fields, everything else as %XX; an empty row is the end.
 lines() {
@@ -140,7 +141,7 @@ place users;
       row exec "" "" "" "$n $u $h" "" "user=$n" "uid=$u" "home=$h";
     done;
   else
-    while IFS=: read -r n x u g c h s; do row exec "" "" "" "$n $u $h $s" "" "user=$n" "uid=$u" "home=$h" "shell=$s"; done </etc/passwd;
+    while IFS=: read -r n x u g c h s || [ "$n" ]; do row exec "" "" "" "$n $u $h $s" "" "user=$n" "uid=$u" "home=$h" "shell=$s"; done </etc/passwd;
   fi; : ) || failed users;
 
 #: logons

@@ -32,13 +32,14 @@ $windows = 'Microsoft\Windows\CurrentVersion\';
 $nt = 'Microsoft\Windows NT\CurrentVersion\';
 $control = 'SYSTEM\CurrentControlSet\';
 
-# The values of a key whose names fit; numbers in decimal and without sign, bytes in hex, lists with commas.
+# The values of a key whose names fit; numbers in decimal and without sign, bytes in hex, lists with commas. One that
+# cannot be read, such as one with a NUL in its name, hides no other.
 function Values($hive, $path, $names) {
   Attempt ($hive + '\' + $path) {
     $key = $hives[$hive].OpenSubKey($path);
     if ($key) {
-      foreach ($name in $key.GetValueNames()) {
-        if ($name -match $names) {
+      foreach ($name in @($key.GetValueNames() | Where-Object { $_ -match $names })) {
+        Attempt ($hive + '\' + $path + '\' + $name) {
           $kind = [string]$key.GetValueKind($name);
           $data = $key.GetValue($name, $null, 'DoNotExpandEnvironmentNames');
           if ($kind -eq 'DWord' -and $data -lt 0) { $data += 4294967296 };
@@ -56,15 +57,17 @@ function Values($hive, $path, $names) {
 };
 # The same of each key below one.
 function Below($path, $names, $more) {
-  $key = $hives.HKLM.OpenSubKey($path);
-  if ($key) { foreach ($sub in $key.GetSubKeyNames()) { Values HKLM ($path + '\' + $sub + $more) $names } }
+  Attempt ('HKLM\' + $path) {
+    $key = $hives.HKLM.OpenSubKey($path);
+    if ($key) { foreach ($sub in $key.GetSubKeyNames()) { Values HKLM ($path + '\' + $sub + $more) $names } }
+  }
 };
 
 # A file, and what the block makes of it.
 function File($file, $block) {
   Attempt $file.FullName {
     $text = '';
-    if ($block) { $text = & $block $file.FullName };
+    if ($block) { $text = [string](& $block $file.FullName) };
     Row file $file.FullName $file.Name file $text $file.Length ('attributes=' + [int]$file.Attributes) ('created=' + (Time $file.CreationTime)) ('accessed=' + (Time $file.LastAccessTime)) ('written=' + (Time $file.LastWriteTime));
   }
 };

@@ -44,8 +44,17 @@ pub(super) fn place(name: &str, page: &mut Page<'_>) {
 /// What a unit starts.
 fn starts(endpoint: &Endpoint, path: &str) -> String {
     let text = text_of(endpoint, path);
-    let lines = text.split_inclusive('\n');
-    lines.filter(|line| line.starts_with("Exec")).collect()
+    let mut goes_on = false;
+    let mut is_told = |line: &&str| {
+        let words = line.trim_start_matches([' ', '\t']);
+        let is_told = goes_on || words.starts_with("Exec");
+        let is_comment = goes_on && words.starts_with(['#', ';']);
+        goes_on = is_told && (is_comment || line.trim_end_matches('\n').ends_with('\\'));
+        is_told
+    };
+    text.split_inclusive('\n')
+        .filter(|line| is_told(line))
+        .collect()
 }
 
 fn homes(endpoint: &Endpoint) -> Vec<String> {
