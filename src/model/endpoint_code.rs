@@ -124,6 +124,8 @@ pub const NOT_FOUND: [u32; 2] = [0x8007_0002, NO_FOLDER];
 pub const NO_FOLDER: u32 = 0x8007_0003;
 /// Held open by somebody else.
 pub const LOCKED: [u32; 2] = [0x8007_0020, 0x8007_0021];
+/// The endpoint stopped waiting for what it had begun, which goes on.
+pub const TIMED_OUT: u32 = 0x8007_05b4;
 /// What sensors say of an offset behind the last byte: a bad parameter, or the end of the file.
 pub const PAST_END: [u32; 2] = [0x8007_0057, 0x8007_0026];
 

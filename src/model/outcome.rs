@@ -6,7 +6,7 @@
 pub use super::device_state::DeviceState;
 use super::effect::Reached;
 use super::endpoint_code::known;
-pub use super::endpoint_code::{LOCKED, NO_FOLDER, NOT_FOUND, PAST_END};
+pub use super::endpoint_code::{LOCKED, NO_FOLDER, NOT_FOUND, PAST_END, TIMED_OUT};
 use super::remote::RemoteText;
 use crate::text::source::Span;
 use serde::{Deserialize, Serialize};
@@ -248,6 +248,7 @@ impl Cause {
             | Self::BadAnswer { .. }
             | Self::SessionLost
             | Self::CommandTimeout { .. }
+            | Self::Endpoint { code: TIMED_OUT }
             | Self::Internal { .. } => Reached::Maybe,
             Self::Endpoint { .. }
             | Self::SizeMismatch { .. }
@@ -348,6 +349,14 @@ impl Cause {
             Self::Endpoint { code } => Some(format!("0x{code:08x}")),
             _ => None,
         }
+    }
+
+    /// The endpoint said no: what was asked for has not begun.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(
+            (self, self.reached()),
+            (Self::Endpoint { .. }, Reached::Yes)
+        )
     }
 
     pub fn is_endpoint_code(&self, codes: &[u32]) -> bool {

@@ -379,7 +379,7 @@ impl RunTool {
         };
         let started = cx.hands.command(command, self.effect).await;
         // A refusal by the endpoint means that nothing ran; after any other trouble its files may be there.
-        if !matches!(started, Err(Cause::Endpoint { .. })) {
+        if !started.as_ref().is_err_and(Cause::is_refusal) {
             task.site.writes_its_own();
             let names = task.outputs.iter().map(|output| output.name.as_str());
             task.site.writes_outputs(names);

@@ -103,12 +103,14 @@ async fn the_output_is_taken_away_whatever_comes_of_it() {
     let broken = || Cause::ConnectionLost {
         detail: "reset".into(),
     };
+    let timed_out = || Cause::Endpoint { code: 0x8007_05b4 };
     // Where it goes wrong, how, and then: the outcome, files deleted, files that stay.
     let table = [
         (Op::Finish, "none", denied(), "done", (1, 0)),
         (Op::Finish, "get file", denied(), "failed", (1, 0)),
         (Op::Finish, "delete file", denied(), "done", (1, 1)),
         (Op::Finish, "create process", broken(), "done", (2, 0)),
+        (Op::Finish, "create process", timed_out(), "done", (2, 0)),
         (Op::Issue, "create process", denied(), "failed", (0, 0)),
     ];
     for (op, command, cause, outcome, counts) in table {

@@ -83,6 +83,13 @@ async fn a_hive_that_was_loaded_is_unloaded_whatever_goes_wrong() {
             "load out unload out",
             0,
         ),
+        (
+            (Op::Finish, 5),
+            Fault::After(Cause::Endpoint { code: 0x8007_05b4 }),
+            "done",
+            "load out unload out",
+            0,
+        ),
         ((Op::Issue, 5), Fault::Before(limited), "failed", "", 0),
         (
             (Op::Finish, 7),

@@ -245,6 +245,8 @@ async fn what_goes_wrong_on_the_way_leaves_nothing_and_runs_nothing_twice() {
     };
     let denied = || Cause::Endpoint { code: 0x8007_0005 };
     let full = || Cause::Endpoint { code: 0x8007_0070 };
+    // The endpoint stopped waiting, and the program ran on.
+    let timed_out = || Cause::Endpoint { code: 0x8007_05b4 };
     let before = Fault::Before;
     let after = Fault::After;
     // Where, which command, what; then the outcome, the tries, and how often it ran.
@@ -274,6 +276,14 @@ async fn what_goes_wrong_on_the_way_leaves_nothing_and_runs_nothing_twice() {
             Op::Finish,
             "create process",
             after(broken()),
+            "unknown",
+            1,
+            1,
+        ),
+        (
+            Op::Finish,
+            "create process",
+            after(timed_out()),
             "unknown",
             1,
             1,

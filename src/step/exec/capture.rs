@@ -62,7 +62,7 @@ impl Capture {
         // A refusal by the endpoint means that nothing ran; after any other trouble the file may be there.
         let output = match (&started, &output_file) {
             (Ok(_), Some(path)) => bring(cx, path, self.keep).await,
-            (Err(cause), Some(path)) if !matches!(cause, Cause::Endpoint { .. }) => {
+            (Err(cause), Some(path)) if !cause.is_refusal() => {
                 cx.remove(path).await?;
                 Ok(Brought::Nothing)
             }

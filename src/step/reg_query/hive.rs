@@ -267,7 +267,7 @@ async fn reg(cx: &mut StepCx<'_>, words: &[&str]) -> Result<(), Failed> {
     // A hive that was saved, loaded or unloaded can be so again.
     let reply = match cx.hands.command(command, Effect::Converge).await {
         Ok(reply) => reply,
-        Err(cause @ Cause::Endpoint { .. }) => {
+        Err(cause) if cause.is_refusal() => {
             return Err(failed(Fate::NeverRan, refused(None, cause.summary())));
         }
         Err(cause) => {

@@ -117,7 +117,7 @@ impl Site {
             self.owner = Owner::Ours;
             return Ok(());
         };
-        if let Cause::Endpoint { .. } = cause {
+        if cause.is_refusal() {
             // Sensors differ in how they refuse what is there already.
             let is_theirs = self.is_given && is_there(cx, &self.directory).await?;
             return if is_theirs { Ok(()) } else { Err(cause) };
