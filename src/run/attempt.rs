@@ -260,7 +260,8 @@ fn next_items(
     items: &[Value],
     afterwards: &[Planned],
 ) -> Vec<Planned> {
-    if step.when.is_some() && !items.is_empty() {
+    let is_waited_for = step.retry.until.is_some();
+    if is_waited_for || step.when.is_some() && !items.is_empty() {
         return Vec::new();
     }
     match foresight::of_items(step, link.ground(), scope, items) {
@@ -321,6 +322,7 @@ async fn repeated(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
             link.begin(own, is_all).await;
         } else {
             // Whoever tries again wants to see what has changed meanwhile.
+            link.withdraw().await;
             link.listings.forget();
         }
         let mut rows = Vec::new();

@@ -14,9 +14,13 @@ use crate::template::{Data, Expr, Reference, Scope, TemplateError};
 /// No window is wider.
 pub(super) const MOST: usize = 16;
 
-/// The first reads of the steps after the one with this index, in their order.
+/// The first reads of the steps after the one with this index, in their order. Behind a step that waits for
+/// something, others want to see what has come by then.
 pub(super) fn after(at: usize, plan: &Plan, ground: Ground, scope: &Scope) -> Vec<Planned> {
     let first = &plan.playbook.steps[at];
+    if first.retry.until.is_some() {
+        return Vec::new();
+    }
     let mut pending: Vec<&str> = first.register.as_deref().into_iter().collect();
     let mut planned = Vec::new();
     let steps = plan.playbook.steps.iter().zip(&plan.left_out);
@@ -32,7 +36,7 @@ pub(super) fn after(at: usize, plan: &Plan, ground: Ground, scope: &Scope) -> Ve
             match of_step(step, ground, scope) {
                 Ok((commands, is_all)) if !commands.is_empty() => {
                     planned.extend(commands);
-                    if !is_all {
+                    if !is_all || step.retry.until.is_some() {
                         break;
                     }
                 }

@@ -1,6 +1,7 @@
 //! Reads under way at once: what is found and written down is the same as if they came one after the other.
 
 use crate::cable::{Asked, Cable};
+use crate::faulty::{Call, Fault, Faulty, Op};
 use crate::rig::{Ended, Rig, playbook, windows};
 use serde_json::Value;
 use sortie::api::{ApiFleet, Tempo};
@@ -281,4 +282,77 @@ async fn in_a_session_that_others_use_one_thing_follows_the_other() {
         .count();
     assert_eq!(at_once, 0, "{commands:?}");
     world.close(&theirs).expect("it is left open");
+}
+
+/// A run in which something may go wrong, with the commands in the order in which they were handed over.
+async fn handed_over(
+    steps: &str,
+    rule: impl Fn(&Call<'_>) -> Option<Fault> + Send + Sync + 'static,
+) -> (Ended, Vec<String>) {
+    let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    let keep = Arc::clone(&log);
+    let rule = move |call: &Call<'_>| {
+        if call.op == Op::Issue {
+            let mut log = keep.lock().expect("no panic within");
+            log.push(call.command.to_owned());
+        }
+        rule(call)
+    };
+    let rig = Rig::new(playbook(steps), windows(1));
+    let ended = rig
+        .through(|world| Arc::new(Faulty::new(world, rule)) as Arc<dyn Fleet>)
+        .run()
+        .await;
+    ended.sound();
+    let log = log.lock().expect("no panic within").clone();
+    (ended, log)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_step_waits_for_is_waited_for_before_anything_after_it_is_read() {
+    const RETRY: &str = "retry: {attempts: 3, delay: 1m, jitter: false, until: 'false'}";
+    let waits = "process list";
+    // A step that waits in vain, one behind another, and one that does so for each item.
+    let table = [
+        (
+            format!(
+                "  - list_processes: {{}}\n    {RETRY}\n    on_error: ignore\n\
+                 \x20 - list_directory: 'C:\\'\n"
+            ),
+            vec![waits, waits, waits, "directory list"],
+        ),
+        (
+            format!(
+                "  - reg_query: 'HKLM\\SOFTWARE'\n\
+                 \x20 - list_processes: {{}}\n    {RETRY}\n    on_error: ignore\n\
+                 \x20 - list_directory: 'C:\\'\n"
+            ),
+            vec!["reg enum key", waits, waits, waits, "directory list"],
+        ),
+        (
+            format!(
+                "  - for_each: [1, 2]\n    list_processes: {{}}\n    {RETRY}\n    on_error: ignore\n"
+            ),
+            vec![waits; 6],
+        ),
+    ];
+    for (steps, expected) in table {
+        let (_, log) = handed_over(&steps, |_| None).await;
+        assert_eq!(log, expected, "{steps}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_tries_again_reads_again_what_was_read_before() {
+    let steps = "  - get_file: {path: ['C:\\Windows\\notepad.exe', 'C:\\Windows\\System32\\drivers\\etc\\hosts']}\n    \
+                 retry: {attempts: 2, delay: 10m, jitter: false}\n";
+    let broken = || Cause::ConnectionLost {
+        detail: "reset".into(),
+    };
+    let rule = move |call: &Call<'_>| {
+        (call.op == Op::Finish && call.nth == 1).then(|| Fault::After(broken()))
+    };
+    let (ended, log) = handed_over(steps, rule).await;
+    assert_eq!(ended.end().0, "ok");
+    assert_eq!(log, ["get file"; 4]);
 }

@@ -189,7 +189,7 @@ async fn of_a_list_a_lost_session_repeats_what_was_under_way() {
     // the entries asks for none.
     let table = [
         (list, Fault::Lose, (7, 2), 3),
-        (list, Fault::After(broken()), (7, 2), 4),
+        (list, Fault::After(broken()), (8, 2), 4),
         (found, Fault::Lose, (7, 2), 3),
     ];
     for (steps, fault, expected, lines) in table {
