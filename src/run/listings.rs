@@ -14,6 +14,8 @@ use tokio::time::Instant;
 const FRESH: Duration = Duration::from_mins(5);
 /// Bytes of answers that one device may hold in memory.
 const MOST_BYTES: usize = 4 << 20;
+/// Bytes of a path that every Windows takes.
+const LONGEST: usize = 248;
 
 pub(super) struct Listings {
     os: Os,
@@ -46,7 +48,9 @@ impl Listings {
         let folder;
         let path = match (command, answer) {
             (Command::DirectoryList { path }, _) => path,
-            (Command::GetFile { path, .. }, Err(cause)) if cause.is_endpoint_code(&[NO_FOLDER]) => {
+            (Command::GetFile { path, .. }, Err(cause))
+                if cause.is_endpoint_code(&[NO_FOLDER]) && self.is_ordinary(path) =>
+            {
                 folder = self.folder_of(path);
                 &folder
             }
@@ -105,6 +109,14 @@ impl Listings {
         None
     }
 
+    /// Whether it is for the folder's sake that a file in it has no path: Windows says the same of what names
+    /// no file, such as a root, and of a path that is too long.
+    fn is_ordinary(&self, path: &str) -> bool {
+        let path = self.fold(path);
+        let name = path.rsplit_once(self.os.separator());
+        path.len() < LONGEST && name.is_some_and(|(_, name)| is_plain(name))
+    }
+
     /// The folder of a file, as it would be listed.
     fn folder_of(&self, path: &str) -> String {
         let path = self.fold(path);
@@ -137,19 +149,21 @@ impl Listings {
         }
     }
 
+    /// Only what is surely the same is one: whether other letters are is for each system to say.
     fn fold(&self, path: &str) -> String {
         match self.os {
-            Os::Windows => path.replace('/', "\\").to_lowercase(),
-            Os::Macos => path.to_lowercase(),
+            Os::Windows => path.replace('/', "\\").to_ascii_lowercase(),
+            Os::Macos => path.to_ascii_lowercase(),
             Os::Linux | Os::Other => path.to_owned(),
         }
     }
 }
 
-/// A name that its directory lists as it is: no short name of an older system, no stream, nothing that a
-/// system reads as another name.
+/// A name that its directory lists as it is: no short name of an older system, no stream, no wildcard, nothing
+/// that a system reads as another name.
 fn is_plain(name: &str) -> bool {
-    name.is_ascii() && !name.is_empty() && !name.contains(['~', ':']) && !name.ends_with(['.', ' '])
+    let has_meaning = name.contains(['~', ':', '*', '?']) || name.ends_with(['.', ' ']);
+    name.is_ascii() && !name.is_empty() && !has_meaning
 }
 
 #[cfg(test)]
@@ -221,6 +235,7 @@ mod tests {
             (r"C:\Users\ann.", "?"),
             (r"C:\Users\zoë", "?"),
             (r"C:\Users\..\x\", "?"),
+            (r"C:\Users\a*", "?"),
             (r"D:\", "?"),
         ] {
             assert_eq!(said(&seen, path), expected, "{path}");
@@ -239,6 +254,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn letters_that_only_look_alike_are_others() {
+        // The sign of kelvin is no k to Windows, though its lower case is one.
+        let kelvin = "\u{212a}it";
+        let mut seen = Listings::new(Os::Windows);
+        seen.note(&list(&format!(r"C:\{kelvin}\")), &Ok(holding(&["x"])));
+        assert_eq!(said(&seen, r"C:\kit\"), "?");
+        seen.note(&list(r"C:\"), &Ok(holding(&[kelvin])));
+        assert_eq!(said(&seen, r"C:\kit"), "2");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_file_is_not_looked_for_where_there_is_no_folder() {
         let get = |path: &str| Command::GetFile {
             path: path.into(),
@@ -249,6 +275,11 @@ mod tests {
         seen.note(&list(r"C:\Users\"), &Ok(holding(&["Ann"])));
         let missing = Err(Cause::Endpoint { code: NO_FOLDER });
         seen.note(&get(r"C:\Gone\a.txt"), &missing);
+        // Windows says the same of what is no name of a file, and of what is too long.
+        seen.note(&get(r"D:\"), &missing);
+        seen.note(&get(r"C:\There\"), &missing);
+        let long = format!(r"C:\Deep\{}", "x".repeat(255));
+        seen.note(&get(&long), &missing);
         for (path, is_known) in [
             (r"C:\Users\carl\x.txt", true),
             (r"C:\gone\b.txt", true),
@@ -256,6 +287,9 @@ mod tests {
             // A file may have come meanwhile.
             (r"C:\Users\new.txt", false),
             (r"C:\Users\Ann\x.txt", false),
+            (r"C:\There\x.txt", false),
+            (r"C:\Deep\x.txt", false),
+            (r"D:\x.txt", false),
             ("x.txt", false),
         ] {
             let answer = seen.answer(&get(path));
