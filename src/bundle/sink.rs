@@ -1,6 +1,6 @@
 //! A download under way: it gets its place in the bag when it is finished, or leaves nothing.
 
-use super::disk::{self, DiskError};
+use super::disk::{self, At, DiskError};
 use super::hashed::HashedFile;
 use super::path::Way;
 use super::store::Shared;
@@ -74,6 +74,14 @@ impl FileSink {
         match &mut self.body {
             Body::Plain(file) => file.mark(),
             Body::Zipped(_) => {}
+        }
+    }
+
+    /// Takes back what came since the mark.
+    pub fn back_to_mark(&mut self) -> Result<(), DiskError> {
+        match &mut self.body {
+            Body::Plain(file) => file.restart().at("writing", file.path()),
+            Body::Zipped(_) => Ok(()),
         }
     }
 

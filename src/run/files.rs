@@ -115,6 +115,10 @@ impl Link {
         let mut open = self.files.open.take().ok_or_else(nothing_open)?;
         match came {
             Ok(()) => {
+                // A piece that broke earlier may have turned out to be none of the file.
+                if let Some(came) = &mut open.came {
+                    came.sink.back_to_mark()?;
+                }
                 let wanted = open.file.clone();
                 let stored = self.store(open, None).await?;
                 self.files.complete.insert(wanted, stored.clone());

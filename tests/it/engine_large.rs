@@ -212,6 +212,30 @@ async fn of_a_list_a_lost_session_repeats_what_was_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_piece_that_broke_nothing_stays_in_a_file_that_ends_before_it() {
+    // Nothing says how large the file is, and by the second attempt it is as short as what came.
+    let rule = |call: &Call<'_>| match (call.op, call.command, call.nth) {
+        (Op::Finish, "directory list", _) => {
+            Some(Fault::After(Cause::Endpoint { code: 0x8007_0005 }))
+        }
+        (Op::Content, _, 2) => Some(Fault::After(broken())),
+        (Op::Finish, _, 5) => Some(Fault::After(Cause::Endpoint { code: 0x8007_0057 })),
+        _ => None,
+    };
+    let steps = get("", "timeout: 1h\n    retry: {attempts: 2, delay: 1s}");
+    let ended = rig(&steps, large(3 * PIECE))
+        .through(|world| Arc::new(Faulty::new(world, rule)))
+        .run()
+        .await;
+    ended.sound();
+    assert_eq!(ended.end().0, "ok");
+    let file = &files(&ended)[0];
+    assert_eq!(file["state"], "complete");
+    assert_eq!(file["size_announced"], PIECE);
+    assert_eq!(file["size_received"], PIECE);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_never_becomes_whole_is_kept_as_a_part() {
     let always =
         "  - id: first\n    list_processes: {}\nalways:\n".to_owned() + &get("", "timeout: 1h");

@@ -39,10 +39,9 @@ async fn go_on(
         Some(entry) => Some(entry.clone()),
         None => look(cx, &file.path).await?,
     };
-    let is_same = before.is_none_or(|before| {
-        let now = entry.as_ref().map(|entry| (entry.size, entry.written));
-        now == Some((before.size, before.written))
-    });
+    let state = |entry: &DirEntry| (entry.size, entry.written);
+    // Where the endpoint says nothing either time, there is no better knowledge.
+    let is_same = before.map(state) == entry.as_ref().map(state);
     if !is_same {
         cx.hands.begin_anew();
     }
@@ -507,7 +506,16 @@ mod tests {
         let table = [
             (begun(Some(25)), None, "directory list 20+5"),
             (begun(Some(25)), Some(25), "20+5"),
-            (begun(None), None, "directory list 20+5"),
+            // Nobody knows which file it was.
+            (begun(None), None, "directory list anew 0+10 10+10 20+5"),
+            (
+                Endpoint {
+                    listed: None,
+                    ..begun(None)
+                },
+                None,
+                "directory list 20+10",
+            ),
             (begun(Some(24)), None, "directory list anew 0+10 10+10 20+5"),
             (begun(Some(24)), Some(25), "anew 0+10 10+10 20+5"),
             (
