@@ -160,9 +160,10 @@ impl Listings {
 }
 
 /// A name that its directory lists as it is: no short name of an older system, no stream, no wildcard, nothing
-/// that a system reads as another name.
+/// that a system reads as another name, and nothing such as `$Extend`, which NTFS lists nowhere.
 fn is_plain(name: &str) -> bool {
-    let has_meaning = name.contains(['~', ':', '*', '?']) || name.ends_with(['.', ' ']);
+    let has_meaning =
+        name.contains(['~', ':', '*', '?']) || name.starts_with('$') || name.ends_with(['.', ' ']);
     name.is_ascii() && !name.is_empty() && !has_meaning
 }
 
@@ -236,6 +237,7 @@ mod tests {
             (r"C:\Users\zoë", "?"),
             (r"C:\Users\..\x\", "?"),
             (r"C:\Users\a*", "?"),
+            (r"C:\Users\$Extend\x\", "?"),
             (r"D:\", "?"),
         ] {
             assert_eq!(said(&seen, path), expected, "{path}");
