@@ -200,4 +200,35 @@ mod tests {
         let expected = ["a 0 / /bin/sh", "b 0 / /bin/sh"];
         assert_eq!(told, expected.map(|line| Some(line.to_owned())));
     }
+
+    /// A file that is called like a socket makes nobody its owner.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn whose_a_socket_is_no_name_of_a_file_says() {
+        use std::os::fd::AsRawFd;
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let local = socket.local_addr().expect("an address").to_string();
+        let link = format!("/proc/self/fd/{}", socket.as_raw_fd());
+        let link = std::fs::read_link(link).expect("it is open");
+        let folder = tempfile::tempdir().expect("a folder");
+        let named = folder.path().join(format!("x -> {}", link.display()));
+        let file = std::fs::File::create(named).expect("a file");
+        let other = std::process::Command::new("sleep")
+            .arg("60")
+            .stdin(file)
+            .spawn();
+        let mut other = other.expect("every system can sleep");
+        let line = assembled(vec![Place::Netstat], Os::Linux).command_line;
+        let ran = std::process::Command::new("/bin/sh")
+            .args(["-c", &line])
+            .output();
+        other.kill().expect("it sleeps");
+        other.wait().expect("it is gone");
+        let mut rows = Vec::new();
+        let end = super::super::output::read(&ran.expect("a shell").stdout, &mut rows);
+        assert_eq!(end, Ok(()));
+        let ours = rows.iter().find(|row| row.extra["local"] == local.as_str());
+        let ours = ours.expect("it listens");
+        assert_eq!(ours.extra["pid"], std::process::id());
+    }
 }

@@ -105,7 +105,8 @@ place processes;
   fi; : ) || failed processes;
 
 #: netstat
-# Of /proc/net, where there is one, which needs no program; whose a socket is tell the open files of the processes.
+# Of /proc/net, where there is one, which needs no program; whose a socket is tell the open files of the processes. The
+# first arrow of a line is that of `ls`: a file may be called like a socket.
 place netstat;
 ( if [ -r /proc/net/tcp ]; then
     { ls -lq /proc/[0-9]*/fd; for t in tcp tcp6 udp udp6; do echo "net $t"; cat "/proc/net/$t"; done; } | awk "
@@ -117,7 +118,7 @@ place netstat;
         return (length(w[1]) == 8 ? a : \"[\" a \"]\") \":\" hex(w[2]); }
       BEGIN { split(\"ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN CLOSING\", state, \" \"); }
       /^\/proc\/[0-9]+\/fd:\$/ { split(\$0, w, \"/\"); p = w[3]; next; }
-      !t && / -> socket:\[[0-9]+\]\$/ { i = \$NF; gsub(/[^0-9]/, \"\", i); pid[i] = p; next; }
+      !t && (i = index(\$0, \" -> \")) && substr(\$0, i + 4) ~ /^socket:\[[0-9]+\]\$/ { i = \$NF; gsub(/[^0-9]/, \"\", i); pid[i] = p; next; }
       /^net / { t = \$2; next; }
       t && \$1 ~ /^[0-9]+:\$/ { print t, at(\$2), at(\$3), t ~ /tcp/ ? state[hex(\$4)] : \"-\", pid[\$10]; }" |
     while read -r t l r s p; do s=${s#-}; row exec "" "" "" "$t $l $r $s $p" "" "protocol=$t" "local=$l" "remote=$r" "state=$s" "pid=$p"; done;
