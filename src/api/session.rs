@@ -300,6 +300,9 @@ impl Session for LiveSession {
     fn cancel(&mut self, id: CommandId) -> Answer<'_, ()> {
         Box::pin(async move {
             self.issued.remove(&id);
+            if self.ended.remove(&id).is_some() || self.over >= Some(id) {
+                return Ok(());
+            }
             let request = self.shared.api.cancel(&self.id, id);
             self.ask(request, |response| refusal::check(response, Asked::Session))
                 .await
@@ -557,6 +560,29 @@ mod tests {
             let looks = count(&log, "GET /sessions/1:5/commands") - before;
             assert!(looks <= if round == 0 { 12 } else { 5 }, "{round}: {looks}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_to_have_ended_is_not_taken_back() {
+        let (mut session, _, log) =
+            session("ACTIVE", sensor(Duration::from_millis(300), None)).await;
+        session.ready(after(1)).await.expect("is active");
+        let command = &Command::ProcessList;
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            ids.push(session.issue(command).await.expect("takes it"));
+        }
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let first = session.finish(command, ids[0], after(60)).await;
+        first.expect("ends");
+        for id in &ids[1..] {
+            session.cancel(*id).await.expect("there is nothing to do");
+        }
+        let taken_back = || count(&log, "DELETE /sessions/1:5/commands");
+        assert_eq!(taken_back(), 0);
+        let late = session.issue(command).await.expect("takes it");
+        session.cancel(late).await.expect("it still waits");
+        assert_eq!(taken_back(), 1);
     }
 
     #[tokio::test(start_paused = true)]
