@@ -18,6 +18,8 @@ use tokio::time::timeout;
 
 /// How long taking a command back may take.
 pub(super) const TAKE_BACK: Duration = Duration::from_secs(10);
+/// How long what has begun for nothing is waited for.
+const DRAIN: Duration = Duration::from_mins(1);
 
 /// A read that will be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,10 +161,26 @@ impl Link {
         self.take_back(early).await;
     }
 
+    /// Takes back what need not begin any more, and waits for what has: whatever is handed over next runs
+    /// behind it.
     async fn take_back(&mut self, stray: VecDeque<Early>) {
-        for early in &stray {
-            if let (None, Ok(held)) = (&early.answer, self.hold.current()) {
+        let open = || stray.iter().filter(|early| early.answer.is_none());
+        for early in open().rev() {
+            if let Ok(held) = self.hold.current() {
                 drop(timeout(TAKE_BACK, held.session.cancel(early.id)).await);
+            }
+        }
+        let (patience, until) = (self.patience(), self.deadline(DRAIN));
+        for early in open() {
+            let Ok(held) = self.hold.current() else {
+                break;
+            };
+            let command = &early.planned.command;
+            let finish = held.session.finish(command, early.id, until);
+            match bounded(patience.clone(), until, finish).await {
+                Ok(_) | Err(Cause::Endpoint { .. }) => {}
+                // Neither it nor any after it has begun; or nobody can say.
+                Err(_) => break,
             }
         }
         self.tell_of(stray).await;

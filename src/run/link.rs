@@ -338,7 +338,10 @@ impl Hands for Link {
         Box::pin(async move {
             let result = self.send(&command, effect).await;
             if let Ok(reply) = &result {
-                self.now.raw.push(reply.raw.clone());
+                // What another answer has told already came with that one.
+                self.now
+                    .raw
+                    .extend(Some(reply.raw.clone()).filter(|raw| !raw.is_empty()));
             }
             self.noticing_loss(result).await
         })

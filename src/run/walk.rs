@@ -193,6 +193,10 @@ impl Visit {
 
     /// Runs a step within the time that is left to those that tidy up.
     async fn run_last(&mut self, step: &Step, scope: &Scope) -> StepEnd {
+        if self.link.always_until.is_none() {
+            // What was read ahead of it is not its time.
+            self.link.withdraw().await;
+        }
         let until = *self
             .link
             .always_until

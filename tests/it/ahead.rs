@@ -9,7 +9,7 @@ use sortie::live::{Backend, Fleet};
 use sortie::model::event::{EventKind, OnError};
 use sortie::model::outcome::Cause;
 use sortie::sim::port::SimFleet;
-use sortie::sim::world::World;
+use sortie::sim::world::{Settings, World};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -355,4 +355,28 @@ async fn who_tries_again_reads_again_what_was_read_before() {
     let (ended, log) = handed_over(steps, rule).await;
     assert_eq!(ended.end().0, "ok");
     assert_eq!(log, ["get file"; 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_last_has_its_time_whatever_was_read_ahead() {
+    let steps = r"  - id: first
+    get_file: 'C:\No\such'
+  - id: second
+    reg_query: 'HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run'
+always:
+  - id: last
+    exec: {command: whoami.exe, effect: read}
+";
+    let devices = windows(1);
+    let settings = Settings {
+        command: Duration::from_secs(25),
+        ..Settings::default()
+    };
+    // The last step has time for two commands, and not for one of ours before them.
+    let ended = Rig::on(playbook(steps), World::with(devices, settings))
+        .run()
+        .await;
+    ended.sound();
+    let last = ended.steps().pop().expect("it ran");
+    assert_eq!((last.0.as_str(), last.1), ("last", "done"));
 }

@@ -336,3 +336,26 @@ async fn a_used_playbook_sends_files_from_its_own_folder() {
     assert_eq!(ended.end().0, "ok");
     assert!(ended.ran()[0].contains(r"\t.cmd "), "{:?}", ended.ran());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_that_runs_anew_brings_all_that_it_wrote_anew() {
+    let arguments = r", effect: read, directory: 'C:\Empty', outputs: [a.csv, b.csv]";
+    let tool = ", writes: [{path: a.csv, text: one}, {path: b.csv, text: two}]";
+    let rule = |call: &Call<'_>| (call.op == Op::Content && call.nth == 3).then_some(Fault::Lose);
+    let ended = rig(arguments, "10m", tool, "windows")
+        .through(|world| Arc::new(Faulty::new(world, rule)))
+        .run()
+        .await;
+    ended.sound();
+    assert_eq!(ended.end().0, "ok");
+    let transcript = ended.lines(ended.ids[0], "data/transcript.jsonl");
+    let count = |name: &str, path: &str| {
+        let of_it = transcript.iter().filter(|line| {
+            let command = &line["command"];
+            command["name"] == name && command["path"] == path && line["cause"].is_null()
+        });
+        of_it.count()
+    };
+    assert_eq!(ended.ran().len(), 2, "the session was lost after it ran");
+    assert_eq!(count("get file", r"C:\Empty\a.csv"), 2);
+}

@@ -124,10 +124,10 @@ impl LiveSession {
                 }
                 self.all_over(&all, Ok(reply), looked).await;
             }
-            Err(cause @ (Cause::Endpoint { .. } | Cause::CommandCancelled)) => {
+            Err(cause @ Cause::Endpoint { .. }) => {
                 self.all_over(&all, Err(cause), looked).await;
             }
-            // Whatever it is, the look at the other one will say it too.
+            // One that was cancelled says nothing of others; any trouble the next look will have too.
             Err(_) => {}
         }
         true

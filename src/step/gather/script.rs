@@ -208,10 +208,10 @@ mod tests {
         use std::os::fd::AsRawFd;
         let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let local = socket.local_addr().expect("an address").to_string();
-        let link = format!("/proc/self/fd/{}", socket.as_raw_fd());
-        let link = std::fs::read_link(link).expect("it is open");
+        let held = format!("/proc/self/fd/{}", socket.as_raw_fd());
+        let socket_is = std::fs::read_link(held).expect("it is open");
         let folder = tempfile::tempdir().expect("a folder");
-        let named = folder.path().join(format!("x -> {}", link.display()));
+        let named = folder.path().join(format!("x -> {}", socket_is.display()));
         let file = std::fs::File::create(named).expect("a file");
         let other = std::process::Command::new("sleep")
             .arg("60")
