@@ -123,6 +123,8 @@ impl Link {
                         answer: None,
                     });
                 }
+                // It says so when it is its turn.
+                Err(Cause::Unsupported { .. }) => {}
                 Err(_) => held.window = 1,
             }
         }

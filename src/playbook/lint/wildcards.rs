@@ -25,7 +25,7 @@ fn complaint(key: &str, argument: &str, template: &Template) -> Option<Diagnosti
     let (wild, help) = match (key, argument) {
         ("get_file", "path") => (
             in_path(&text),
-            "list the folder with list_directory, or search with find_files, and fetch each file by for_each",
+            "find_files takes wildcards, and with `get: true` it fetches what it finds",
         ),
         ("delete_file", "path") => (
             in_path(&text),
