@@ -12,6 +12,7 @@ mod load;
 mod one_liner;
 mod options;
 mod output;
+mod past;
 mod plan;
 mod run;
 mod schema;
@@ -63,6 +64,10 @@ enum Command {
     Plan(plan::PlanArgs),
     #[command(flatten)]
     OneLiner(OneLiner),
+    /// List the runs that were made, the newest first.
+    Runs(past::RunsArgs),
+    /// Show a run, its devices by state and reason, and what is outstanding.
+    Show(past::ShowArgs),
     /// Check playbooks without any network, and show everything that is wrong with them.
     Check(check::CheckArgs),
     /// Run the cases beside playbooks, NAME.test.yaml, on simulated devices and without waiting.
@@ -88,7 +93,8 @@ fn parse() -> Result<Cli, clap::Error> {
     let nothing = hidden(&|_| false);
     // A playbook of one step has neither inputs nor steps to choose from.
     let no_choice = hidden(&|heading| !matches!(heading, "Inputs" | "Steps"));
-    let commands = ["check", "test", "steps", "simulate"].map(|name| (name, &nothing));
+    let commands =
+        ["check", "runs", "show", "test", "steps", "simulate"].map(|name| (name, &nothing));
     let one_liners = one_liner::NAMES.map(|name| (name, &no_choice));
     let command = commands
         .into_iter()
@@ -131,6 +137,8 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(args, &cli.global.scope, &output).await,
             Command::Plan(args) => plan::run(args, &cli.global.scope, &output).await,
             Command::OneLiner(asked) => one_liner::run(asked, &cli.global.scope, &output).await,
+            Command::Runs(args) => past::runs(&args, &output),
+            Command::Show(args) => past::show(&args, &output),
             Command::Check(args) => check::run(&args, &output),
             Command::Test(args) => test::run(&args, &output),
             Command::Steps(args) => steps::run(&args, &output),

@@ -119,7 +119,13 @@ pub fn replay(journal: impl BufRead, mut event: impl FnMut(RunEvent)) -> Result<
         }
         let line: Line = serde_json::from_slice(&bytes).map_err(|error| JournalError::Garbage {
             line: expected + 1,
-            detail: error.to_string(),
+            // All events that there are would be listed behind it.
+            detail: error
+                .to_string()
+                .split(", expected")
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
         })?;
         if line.prev != prev || line.n != expected {
             return Err(JournalError::Broken { line: expected + 1 });

@@ -13,6 +13,7 @@ macro_rules! put {
 }
 
 mod failures;
+pub mod past;
 pub mod plan;
 pub mod progress;
 pub mod rows;

@@ -76,7 +76,7 @@ fn tally(state: &RunState) -> String {
 }
 
 /// `ok           WS-0007  14 steps, 5 files (3.1 MiB), 1 finding`
-fn line(name: &str, record: &DeviceRecord) -> Option<String> {
+pub(super) fn line(name: &str, record: &DeviceRecord) -> Option<String> {
     let (state, reason) = record.state()?;
     let detail = if let Some(reason) = reason {
         reason.summary()
