@@ -7,7 +7,9 @@ use crate::model::device::{Device, Os};
 use crate::model::id::{CommandId, DeviceId, FileId, SessionId};
 use crate::model::outcome::Cause;
 use crate::model::spent::Spent;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -47,13 +49,67 @@ pub trait Fleet: Send + Sync {
 
     fn find(&self, query: DeviceQuery) -> Answer<'_, Vec<Device>>;
 
-    /// Asks for a session. It need not be active yet; whoever gets it must close it, whatever happens.
-    fn request<'a>(&'a self, device: &'a Device) -> Answer<'a, Box<dyn Session>>;
+    /// Asks for a session. It need not be active yet; whoever gets it must close it, whatever happens. One
+    /// that is there already is given again; `ours` says which of those are not somebody else's.
+    fn request<'a>(&'a self, device: &'a Device, ours: &'a Ours) -> Answer<'a, Box<dyn Session>>;
 
     fn spent(&self) -> Spent;
 
     /// True while repeated failures make it wrong to start further devices.
     fn is_struggling(&self) -> bool;
+}
+
+/// By what a session is known as one of ours, although another process of ours opened it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ours {
+    pub sessions: BTreeSet<SessionId>,
+    /// Since then one was asked for, and nobody heard which it is.
+    pub asked: Option<Timestamp>,
+}
+
+/// What a look for a command found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sought {
+    There(CommandId),
+    /// The list of commands and their count agree that it is not there.
+    NotThere,
+    Unclear,
+}
+
+/// A command as a session's list has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub id: CommandId,
+    pub name: String,
+    /// What it is about, where the list says so.
+    pub operand: Option<String>,
+}
+
+/// What a session's list of commands and the number of its next one say of a command whose answer was lost.
+/// Numbers count from 0 without gaps.
+pub fn sought(
+    command: &Command,
+    known: &BTreeSet<CommandId>,
+    listed: &[Listed],
+    next: u64,
+) -> Sought {
+    let operand = command.operand();
+    let is_it = |listed: &&Listed| {
+        let same = listed.operand.is_none() || listed.operand == operand;
+        same && listed.name.eq_ignore_ascii_case(command.name())
+    };
+    let unknown = || listed.iter().filter(|listed| !known.contains(&listed.id));
+    let candidates: Vec<&Listed> = unknown().filter(is_it).collect();
+    match candidates[..] {
+        [one] => Sought::There(one.id),
+        [] if unknown().next().is_none()
+            && listed.len() == known.len()
+            && known.len() as u64 == next =>
+        {
+            Sought::NotThere
+        }
+        _ => Sought::Unclear,
+    }
 }
 
 /// One Live Response conversation with one endpoint.
@@ -76,6 +132,14 @@ pub trait Session: Send + Sync {
         id: CommandId,
         deadline: Instant,
     ) -> Answer<'a, Reply>;
+
+    /// Looks whether a command whose answer was lost arrived. `known` are all commands of ours in this session
+    /// that are known by number; whatever else is there, this one aside, is not ours.
+    fn seek<'a>(
+        &'a mut self,
+        command: &'a Command,
+        known: &'a BTreeSet<CommandId>,
+    ) -> Answer<'a, Sought>;
 
     /// Takes back a command that has not started.
     fn cancel(&mut self, id: CommandId) -> Answer<'_, ()>;

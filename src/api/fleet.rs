@@ -8,7 +8,7 @@ use super::pace::{Pace, Repeat, Tempo, lock};
 use super::session::LiveSession;
 use super::transport::Transport;
 use super::watch::Watch;
-use crate::live::{Answer, Backend, DeviceQuery, Fleet, Session};
+use crate::live::{Answer, Backend, DeviceQuery, Fleet, Ours, Session};
 use crate::model::device::{Device, Os};
 use crate::model::id::{DeviceId, SessionId};
 use crate::model::outcome::Cause;
@@ -85,7 +85,7 @@ impl ApiFleet {
         }
     }
 
-    async fn open(&self, device: &Device) -> Result<Box<dyn Session>, Cause> {
+    async fn open(&self, device: &Device, ours: &Ours) -> Result<Box<dyn Session>, Cause> {
         let Shared { api, pace, .. } = &*self.shared;
         if pace.is_struggling() {
             return Err(Cause::RetryBudgetSpent);
@@ -99,7 +99,11 @@ impl ApiFleet {
         let mut opened = lock(&self.shared.opened);
         // Active at once means that it was there; unless an earlier try of ours had opened it unseen.
         let was_there = view.status == SessionStatus::Active && !sent.is_doubted;
-        let is_joined = (was_there || view.commands_so_far > 0) && !opened.contains(&view.id);
+        let is_known = opened.contains(&view.id) || ours.sessions.contains(&view.id);
+        // Whoever opened it while we were asking, and had nothing to say in it, was us.
+        let is_asked_for = view.commands_so_far == 0
+            && matches!((ours.asked, view.created), (Some(asked), Some(created)) if asked <= created);
+        let is_joined = (was_there || view.commands_so_far > 0) && !is_known && !is_asked_for;
         if !is_joined {
             opened.insert(view.id.clone());
         }
@@ -136,8 +140,8 @@ impl Fleet for ApiFleet {
         })
     }
 
-    fn request<'a>(&'a self, device: &'a Device) -> Answer<'a, Box<dyn Session>> {
-        Box::pin(self.open(device))
+    fn request<'a>(&'a self, device: &'a Device, ours: &'a Ours) -> Answer<'a, Box<dyn Session>> {
+        Box::pin(self.open(device, ours))
     }
 
     fn spent(&self) -> Spent {
@@ -234,7 +238,9 @@ mod tests {
         });
         async move {
             let fleet = ApiFleet::over(transport, backend(), FREE);
-            let session = fleet.request(&sample(5, "h", Os::Linux)).await;
+            let session = fleet
+                .request(&sample(5, "h", Os::Linux), &Ours::default())
+                .await;
             session.expect("opens").is_joined()
         }
     }
@@ -260,7 +266,9 @@ mod tests {
         });
         let fleet = ApiFleet::over(transport, backend(), FREE);
         for _ in 0..2 {
-            let session = fleet.request(&sample(5, "h", Os::Linux)).await;
+            let session = fleet
+                .request(&sample(5, "h", Os::Linux), &Ours::default())
+                .await;
             assert!(!session.expect("opens").is_joined());
         }
     }
@@ -287,6 +295,7 @@ mod tests {
                 id: SessionId(format!("1:{id}")),
                 status: SessionStatus::Waiting,
                 commands_so_far: 0,
+                created: None,
                 idle_limit: None,
                 facts: crate::model::command::SessionFacts::default(),
             };

@@ -12,14 +12,14 @@ use super::fleet::Shared;
 use super::pace::Repeat;
 use super::transport::{Download, Source};
 use crate::clock;
-use crate::live::{Answer, Session, Sink};
+use crate::live::{Answer, Session, Sink, Sought, sought};
 use crate::model::command::{Command, Reply, SessionFacts};
 use crate::model::device::Os;
 use crate::model::effect::Reached;
 use crate::model::id::{CommandId, FileId, SessionId};
 use crate::model::outcome::{Cause, whole_seconds};
 use crate::wire::{Request, Response};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -297,6 +297,25 @@ impl Session for LiveSession {
         Box::pin(self.finish_by(command, id, deadline))
     }
 
+    fn seek<'a>(
+        &'a mut self,
+        command: &'a Command,
+        known: &'a BTreeSet<CommandId>,
+    ) -> Answer<'a, Sought> {
+        Box::pin(async move {
+            let Shared { api, .. } = &*self.shared;
+            let listed = self.ask(api.commands(&self.id), answer::commands).await?;
+            let read = |response: &_| answer::session(response, Asked::Session);
+            let next = self.ask(api.session(&self.id), read).await?.commands_so_far;
+            let found = sought(command, known, &listed, next);
+            if let Sought::There(id) = found {
+                let (command, at) = (command.clone(), Instant::now());
+                self.issued.insert(id, Issued { command, at });
+            }
+            Ok(found)
+        })
+    }
+
     fn cancel(&mut self, id: CommandId) -> Answer<'_, ()> {
         Box::pin(async move {
             self.issued.remove(&id);
@@ -375,7 +394,7 @@ mod tests {
     use super::*;
     use crate::api::fleet::ApiFleet;
     use crate::api::scripted::{FREE, Log, Scripted, backend, count, ok, status};
-    use crate::live::{Buffer, Fleet};
+    use crate::live::{Buffer, Fleet, Ours};
     use crate::model::command::CommandResult;
     use crate::model::device::sample;
     use crate::wire::Response;
@@ -392,7 +411,9 @@ mod tests {
             script(what, at)
         });
         let fleet = ApiFleet::over(transport, backend(), FREE);
-        let session = fleet.request(&sample(5, "h", Os::Windows)).await;
+        let session = fleet
+            .request(&sample(5, "h", Os::Windows), &Ours::default())
+            .await;
         (session.expect("opens"), fleet, log)
     }
 
@@ -402,7 +423,9 @@ mod tests {
             what => script(what, at),
         });
         let fleet = ApiFleet::over(transport, backend(), FREE);
-        let session = fleet.request(&sample(5, "h", Os::Windows)).await;
+        let session = fleet
+            .request(&sample(5, "h", Os::Windows), &Ours::default())
+            .await;
         (session.expect("opens"), fleet, log)
     }
 

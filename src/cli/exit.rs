@@ -76,7 +76,7 @@ impl Exit {
             Some(Stop::Signal { number: 15 }) => Self::Terminated,
             Some(Stop::Signal { .. }) => Self::Interrupted,
             _ if any(&[DeviceState::Unknown]) => Self::Unknown,
-            Some(Stop::Step { .. }) => Self::Stopped,
+            Some(Stop::Step { .. } | Stop::File) => Self::Stopped,
             Some(Stop::Backend { .. }) => Self::Backend,
             None if any(&[
                 DeviceState::Failed,

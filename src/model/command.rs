@@ -19,7 +19,12 @@ pub enum Command {
     },
     /// Writes a file that was uploaded to the session's store; one that is there already is never replaced.
     #[serde(rename = "put file")]
-    PutFile { path: String, file: FileId },
+    PutFile {
+        path: String,
+        file: FileId,
+        /// Bytes, so that a look at the path can tell whether it is done. No part of what is sent.
+        size: u64,
+    },
     /// Takes away a file, or a directory with nothing in it.
     #[serde(rename = "delete file")]
     DeleteFile { path: String },
@@ -33,8 +38,32 @@ pub enum Command {
     RegEnumKey { path: String },
     #[serde(rename = "reg query value")]
     RegQueryValue { path: String },
+    #[serde(rename = "reg set value")]
+    RegSetValue {
+        path: String,
+        /// `REG_SZ` and so on.
+        #[serde(rename = "type")]
+        kind: String,
+        /// One text; several of `REG_MULTI_SZ`.
+        data: Vec<String>,
+        overwrite: bool,
+    },
+    #[serde(rename = "reg create key")]
+    RegCreateKey { path: String },
+    #[serde(rename = "reg delete key")]
+    RegDeleteKey { path: String },
+    #[serde(rename = "reg delete value")]
+    RegDeleteValue { path: String },
     #[serde(rename = "process list")]
     ProcessList,
+    /// Ends a process.
+    #[serde(rename = "kill")]
+    Kill {
+        pid: u64,
+        /// With its path, which process it is: a number is given to another one later. No part of what is sent.
+        created: Option<Timestamp>,
+        path: RemoteText,
+    },
     #[serde(rename = "create process")]
     CreateProcess {
         command_line: String,
@@ -62,9 +91,35 @@ impl Command {
             Self::DirectoryList { .. } => "directory list",
             Self::RegEnumKey { .. } => "reg enum key",
             Self::RegQueryValue { .. } => "reg query value",
+            Self::RegSetValue { .. } => "reg set value",
+            Self::RegCreateKey { .. } => "reg create key",
+            Self::RegDeleteKey { .. } => "reg delete key",
+            Self::RegDeleteValue { .. } => "reg delete value",
             Self::ProcessList => "process list",
+            Self::Kill { .. } => "kill",
             Self::CreateProcess { .. } => "create process",
             Self::MemDump { .. } => "memdump",
+        }
+    }
+
+    /// What it is about, as backends echo it.
+    pub fn operand(&self) -> Option<String> {
+        match self {
+            Self::GetFile { path, .. }
+            | Self::PutFile { path, .. }
+            | Self::DeleteFile { path }
+            | Self::CreateDirectory { path }
+            | Self::DirectoryList { path }
+            | Self::RegEnumKey { path }
+            | Self::RegQueryValue { path }
+            | Self::RegSetValue { path, .. }
+            | Self::RegCreateKey { path }
+            | Self::RegDeleteKey { path }
+            | Self::RegDeleteValue { path }
+            | Self::MemDump { path, .. } => Some(path.clone()),
+            Self::CreateProcess { command_line, .. } => Some(command_line.clone()),
+            Self::Kill { pid, .. } => Some(pid.to_string()),
+            Self::ProcessList => None,
         }
     }
 
@@ -79,6 +134,11 @@ impl Command {
             Self::PutFile { .. }
             | Self::DeleteFile { .. }
             | Self::CreateDirectory { .. }
+            | Self::RegSetValue { .. }
+            | Self::RegCreateKey { .. }
+            | Self::RegDeleteKey { .. }
+            | Self::RegDeleteValue { .. }
+            | Self::Kill { .. }
             | Self::CreateProcess { .. }
             | Self::MemDump { .. } => false,
         }

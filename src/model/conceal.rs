@@ -116,6 +116,7 @@ impl EventKind {
             Self::StepFinished { outcome, .. } => outcome.conceal(hide),
             Self::FileStored { path, .. } | Self::LeftBehind { path, .. } => hide(path),
             Self::FindingMade { title, .. } => hide(title),
+            Self::StepResolved { reason, .. } => hide(reason),
             Self::RunStarted { .. }
             | Self::DeviceStarted { .. }
             | Self::SessionRequested { .. }
@@ -125,6 +126,10 @@ impl EventKind {
             | Self::StepStarted { .. }
             | Self::CommandIssued { .. }
             | Self::CommandEnded { .. }
+            | Self::CommandSettled { .. }
+            | Self::RunResumed { .. }
+            | Self::JournalMended { .. }
+            | Self::ClockJumped { .. }
             | Self::StepRescued { .. }
             | Self::StepVerified { .. }
             | Self::DeviceEnded { .. }

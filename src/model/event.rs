@@ -85,6 +85,37 @@ pub enum Stop {
     Backend { cause: Cause },
     /// Output cannot be written.
     Output { cause: Cause },
+    /// Somebody put a file named `STOP` into the run directory.
+    File,
+}
+
+/// What became of a command in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Settled {
+    /// The backend refused it, or never had it and never will: it did not run.
+    NeverRan,
+    /// A look at the endpoint says that it is done.
+    Done,
+    /// A look at the endpoint says that it is not done.
+    NotDone,
+    /// Nobody can tell.
+    Unclear,
+}
+
+/// What a person says of an unknown outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ruling {
+    Done,
+    NotDone,
+}
+
+/// A program that was started, and how it ended if somebody waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    pub pid: Option<u64>,
+    pub return_code: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,6 +158,11 @@ pub enum EventKind {
         device: DeviceId,
         step: StepId,
         attempt: u32,
+        /// The item of `for_each`, from 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<u32>,
+        /// What the names of our own files on the endpoint are made of.
+        nonce: String,
     },
     /// The intent of a command that may change the endpoint; durable before it is sent.
     CommandPermitted {
@@ -149,6 +185,16 @@ pub enum EventKind {
         session: SessionId,
         command: CommandId,
         cause: Option<Cause>,
+        /// Of a program that was started.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        started: Option<Started>,
+    },
+    /// What became of a permitted command of which the backend gave no number, or whose end nobody heard.
+    CommandSettled {
+        device: DeviceId,
+        step: StepId,
+        session: SessionId,
+        settled: Settled,
     },
     /// A file from the endpoint lies in the bag.
     FileStored {
@@ -217,6 +263,27 @@ pub enum EventKind {
         device: DeviceId,
         path: String,
     },
+    /// A person decided what became of a step whose outcome was unknown.
+    StepResolved {
+        device: DeviceId,
+        step: StepId,
+        ruling: Ruling,
+        reason: String,
+        by: Option<String>,
+    },
+    /// Another process went on with the run.
+    RunResumed {
+        version: String,
+    },
+    /// The end of the journal was torn, and was put aside: so many bytes, in this file beside it.
+    JournalMended {
+        bytes: u64,
+        file: String,
+    },
+    /// The wall clock went another way than time did, by so many seconds.
+    ClockJumped {
+        seconds: i64,
+    },
     /// No further device starts.
     RunStopped {
         stop: Stop,
@@ -234,6 +301,8 @@ impl EventKind {
             Self::RunStarted { .. }
                 | Self::SessionRequested { .. }
                 | Self::CommandPermitted { .. }
+                | Self::StepResolved { .. }
+                | Self::RunResumed { .. }
                 // The bag that is sealed next tells how its device ended.
                 | Self::DeviceEnded { .. }
                 | Self::BagSealed { .. }
@@ -253,6 +322,8 @@ impl EventKind {
             | Self::CommandPermitted { device, .. }
             | Self::CommandIssued { device, .. }
             | Self::CommandEnded { device, .. }
+            | Self::CommandSettled { device, .. }
+            | Self::StepResolved { device, .. }
             | Self::FileStored { device, .. }
             | Self::LeftBehind { device, .. }
             | Self::FindingMade { device, .. }
@@ -264,7 +335,12 @@ impl EventKind {
             | Self::DeviceEnded { device, .. }
             | Self::BagSealed { device, .. }
             | Self::BagPublished { device, .. } => Some(*device),
-            Self::RunStarted { .. } | Self::RunStopped { .. } | Self::RunEnded { .. } => None,
+            Self::RunStarted { .. }
+            | Self::RunResumed { .. }
+            | Self::JournalMended { .. }
+            | Self::ClockJumped { .. }
+            | Self::RunStopped { .. }
+            | Self::RunEnded { .. } => None,
         }
     }
 }

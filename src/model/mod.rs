@@ -12,6 +12,7 @@ pub mod effect;
 mod endpoint_code;
 pub mod event;
 pub mod id;
+pub mod memo;
 pub mod outcome;
 pub mod remote;
 pub mod row;

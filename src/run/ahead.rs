@@ -115,6 +115,7 @@ impl Link {
             match bounded(patience, until, issue).await {
                 Ok(id) => {
                     held.issued += 1;
+                    held.known.insert(id);
                     let session = held.session.id();
                     self.ahead.early.push_back(Early {
                         planned,
@@ -227,6 +228,7 @@ impl Link {
                 session,
                 command: id,
                 cause: Some(Cause::CommandCancelled),
+                started: None,
             };
             self.note(ended).await;
         }

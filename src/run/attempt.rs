@@ -9,6 +9,7 @@ use crate::model::conceal::{NO_LOG, withhold};
 use crate::model::device::Device;
 use crate::model::effect::Reached;
 use crate::model::event::EventKind;
+use crate::model::memo::Memo;
 use crate::model::outcome::{Cause, Outcome};
 use crate::model::row::{Row, RowKind};
 use crate::playbook::Step;
@@ -220,6 +221,7 @@ async fn over(
             whole.worsen(Outcome::Failed { cause });
             break;
         }
+        link.item = u32::try_from(position).ok();
         link.ahead.later = next_items(link, step, scope, &items[position + 1..], &afterwards);
         let mut inner = scope.clone();
         inner.set_json("item", item);
@@ -245,6 +247,7 @@ async fn over(
             whole.worsen(end.outcome);
         }
     }
+    link.item = None;
     if let Value::Object(fields) = &mut whole.result {
         fields.insert(ITEMS.into(), results.into());
     }
@@ -292,6 +295,7 @@ async fn guarded(link: &mut Link, device: &Device, step: &Step, scope: &Scope) -
 }
 
 async fn attempts(link: &mut Link, device: &Device, step: &Step, scope: &Scope) -> StepEnd {
+    link.memo = Memo::default();
     let end = repeated(link, device, step, scope).await;
     link.give_up_files().await;
     end
@@ -313,6 +317,8 @@ async fn repeated(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
             device: device.id,
             step: step.id.clone(),
             attempt,
+            item: link.item,
+            nonce: link.now.nonce.clone(),
         })
         .await;
         if attempt == 1 {

@@ -11,7 +11,7 @@ use crate::model::id::{CommandId, FileId};
 use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
 use crate::model::row::{FileState, Packed, StoredAs, StoredFile};
-use crate::step::cx::{FileRequest, Opened};
+use crate::step::cx::{FileRequest, Opened, Uploaded};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 impl Link {
     /// Brings a local file into the session's store.
-    pub(super) async fn bring(&mut self, sha256: &str, name: &str) -> Result<FileId, Cause> {
+    pub(super) async fn bring(&mut self, sha256: &str, name: &str) -> Result<Uploaded, Cause> {
         let asset = self.job.plan.assets.get(sha256);
         let content = asset.map(|asset| Arc::clone(&asset.content));
         let content = content.ok_or_else(|| Cause::Internal {
@@ -40,7 +40,8 @@ impl Link {
         });
         self.job.plan.secrets.hide_in(&mut entry);
         self.bag()?.transcript(&entry)?;
-        result
+        let size = size as u64;
+        result.map(|file| Uploaded { file, size })
     }
 
     /// Reads a file of the session's store into memory.

@@ -6,12 +6,14 @@
 use super::cancel::Cancel;
 use super::job::Job;
 use super::retry;
-use crate::live::Session;
+use crate::live::{Ours, Session};
 use crate::model::command::SessionFacts;
 use crate::model::device::Device;
 use crate::model::event::{DeviceEnd, EventKind, SessionEnd, Stop};
+use crate::model::id::CommandId;
 use crate::model::outcome::{Cause, whole_seconds};
 use futures_util::FutureExt;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,11 +48,15 @@ pub(super) struct Hold {
     asked: Option<Asked>,
     held: Option<Held>,
     reopened: u32,
+    /// The sessions that an earlier process opened.
+    ours: Ours,
 }
 
 pub(super) struct Held {
     pub(super) session: Box<dyn Session>,
     pub(super) issued: u32,
+    /// The commands of ours in it that have a number.
+    pub(super) known: BTreeSet<CommandId>,
     /// How many commands may be under way at once.
     pub(super) window: usize,
     is_ready: bool,
@@ -64,6 +70,7 @@ impl Hold {
             asked: None,
             held: None,
             reopened: 0,
+            ours: Ours::default(),
         }
     }
 
@@ -119,7 +126,10 @@ impl Hold {
         let mut attempt = 0;
         loop {
             let (fleet, device) = (Arc::clone(&self.job.fleet), self.device.clone());
-            self.asked = Some(tokio::spawn(async move { fleet.request(&device).await }));
+            let ours = self.ours.clone();
+            self.asked = Some(tokio::spawn(
+                async move { fleet.request(&device, &ours).await },
+            ));
             let granted = tokio::select! {
                 biased;
                 granted = self.granted() => granted,
@@ -158,6 +168,7 @@ impl Hold {
         self.held = Some(Held {
             session,
             issued: 0,
+            known: BTreeSet::new(),
             // Others in it wait for their turn as we do.
             window: if joined { 1 } else { self.job.fleet.window() },
             is_ready: false,

@@ -12,15 +12,16 @@ use super::retry::{Exposure, Fate};
 use crate::bundle::store::Bag;
 use crate::clock;
 use crate::live::Answer;
-use crate::model::command::{Command, DirEntry, Reply};
+use crate::model::command::{Command, CommandResult, DirEntry, Reply};
 use crate::model::conceal::withhold;
 use crate::model::device::Device;
 use crate::model::effect::{Effect, Reached};
-use crate::model::event::{EventKind, OnError};
+use crate::model::event::{EventKind, OnError, Started};
 use crate::model::id::{CommandId, FileId, SessionId, StepId};
+use crate::model::memo::Memo;
 use crate::model::outcome::{Cause, Outcome};
 use crate::model::row::{Finding, StoredFile};
-use crate::step::cx::{FileRequest, Hands, Opened};
+use crate::step::cx::{FileRequest, Hands, Opened, Uploaded};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,10 @@ pub(super) struct Link {
     pub(super) files: Files,
     /// The attempt under way.
     pub(super) now: Now,
+    /// Which item of `for_each` is under way.
+    pub(super) item: Option<u32>,
+    /// What the step under way, or the item of it, has changed.
+    pub(super) memo: Memo,
     /// What is known of the commands of the step under way that must not run twice.
     pub(super) fate: Fate,
     /// When the time of `always` is over. While its steps run, a first signal is nothing to them.
@@ -58,6 +63,9 @@ pub(super) struct Now {
     pub(super) raw: Vec<Vec<u8>>,
     /// What is asked and answered is not written down.
     pub(super) no_log: bool,
+    /// What files of ours on the endpoint are named after, and how many have a name.
+    pub(super) nonce: String,
+    names: u32,
 }
 
 impl Now {
@@ -69,6 +77,8 @@ impl Now {
             exposure: Exposure::None,
             raw: Vec::new(),
             no_log: false,
+            nonce: clock::nonce(7),
+            names: 0,
         }
     }
 }
@@ -86,6 +96,8 @@ impl Link {
             disk: Arc::default(),
             files: Files::default(),
             now,
+            item: None,
+            memo: Memo::default(),
             fate: Fate::Untouched,
             always_until: None,
         }
@@ -235,6 +247,7 @@ impl Link {
         let held = self.hold.current()?;
         let id = bounded(patience, until, held.session.issue(command)).await?;
         held.issued += 1;
+        held.known.insert(id);
         Ok((held.session.id(), id))
     }
 
@@ -295,6 +308,13 @@ impl Link {
             session,
             command: id,
             cause,
+            started: match result.as_ref().map(|reply| &reply.result) {
+                Ok(CommandResult::Started { pid, return_code }) => Some(Started {
+                    pid: *pid,
+                    return_code: *return_code,
+                }),
+                _ => None,
+            },
         })
         .await;
         self.bag()?.transcript(&entry).map_err(Cause::from)
@@ -351,7 +371,7 @@ impl Hands for Link {
         self.ahead_of_turn(commands);
     }
 
-    fn upload<'a>(&'a mut self, sha256: &'a str, name: &'a str) -> Answer<'a, FileId> {
+    fn upload<'a>(&'a mut self, sha256: &'a str, name: &'a str) -> Answer<'a, Uploaded> {
         Box::pin(async move {
             let result = self.bring(sha256, name).await;
             self.noticing_loss(result).await
@@ -438,8 +458,18 @@ impl Hands for Link {
         self.now.deadline = self.now.deadline.max(Instant::now() + by);
     }
 
-    fn nonce(&self) -> String {
-        format!("{}-{}", self.job.run_id.short(), clock::nonce(8))
+    fn has_run(&self) -> &[Command] {
+        self.memo.all()
+    }
+
+    fn nonce(&mut self) -> String {
+        self.now.names += 1;
+        format!(
+            "{}-{}{}",
+            self.job.run_id.short(),
+            self.now.nonce,
+            self.now.names
+        )
     }
 }
 

@@ -2,31 +2,32 @@
 //!
 //! Waiting is sleeping until the moment at which the world says that something changes; nothing is polled.
 
+mod words;
+
 use super::doors;
 use super::endpoint::content::{Clip, Content};
-use super::endpoint::files::Entry;
-use super::endpoint::order::{Order, Yield};
-use super::endpoint::{process, registry};
 use super::fault::port::struck;
 use super::fault::route::Route;
 use super::fault::{Event, Fate};
 use super::manners::Manners;
 use super::session::Status;
-use super::view::{CommandView, Stage};
+use super::view::Stage;
 use super::world::{Missing, Refusal, World};
-use crate::live::{Answer, Backend, DeviceQuery, Fleet, Session, Sink, WINDOW};
-use crate::model::command::{
-    Command, CommandResult, DirEntry, Process, RegistryValue, Reply, SessionFacts,
+use crate::live::{
+    Answer, Backend, DeviceQuery, Fleet, Listed, Ours, Session, Sink, Sought, WINDOW, sought,
 };
+use crate::model::command::{Command, Reply, SessionFacts};
 use crate::model::device::Device;
 use crate::model::id::{CommandId, DeviceId, FileId, SessionId};
 use crate::model::outcome::{Cause, whole_seconds};
 use crate::model::spent::Spent;
 use crate::wire::Method;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::{self, Instant};
+use words::{order, shown};
 
 /// Bytes handed to a sink at once.
 const CHUNK: usize = 64 << 10;
@@ -97,17 +98,21 @@ impl Fleet for SimFleet {
         })
     }
 
-    fn request<'a>(&'a self, device: &'a Device) -> Answer<'a, Box<dyn Session>> {
+    fn request<'a>(&'a self, device: &'a Device, ours: &'a Ours) -> Answer<'a, Box<dyn Session>> {
         Box::pin(async move {
             self.spent.request();
             let event = Event::request(&self.world, device.id.0);
             let world = self.world.under(struck(&self.world, &event).await);
             let opened = world.open(device.id.0).map_err(|r| cause(&r))?;
+            let view = opened.session;
+            let is_asked_for =
+                view.commands == 0 && ours.asked.is_some_and(|asked| asked <= view.created);
+            let id = SessionId(view.id);
             let session = SimSession {
                 world: self.world.clone(),
                 spent: Arc::clone(&self.spent),
-                joined: opened.existed,
-                id: SessionId(opened.session.id),
+                joined: opened.existed && !is_asked_for && !ours.sessions.contains(&id),
+                id,
             };
             Ok(Box::new(session) as Box<dyn Session>)
         })
@@ -248,6 +253,32 @@ impl Session for SimSession {
         })
     }
 
+    fn seek<'a>(
+        &'a mut self,
+        command: &'a Command,
+        known: &'a BTreeSet<CommandId>,
+    ) -> Answer<'a, Sought> {
+        Box::pin(async move {
+            self.spent.request();
+            self.meet(Method::Get, Route::COMMANDS, None).await;
+            let views = self.world.commands(self.id.as_str());
+            let views = views.map_err(|r| lost(&r))?;
+            let listed: Vec<Listed> = views
+                .iter()
+                .map(|view| Listed {
+                    id: CommandId(view.id),
+                    name: view.order.name().to_owned(),
+                    operand: None,
+                })
+                .collect();
+            self.spent.request();
+            self.meet(Method::Get, Route::SESSION, None).await;
+            let view = self.world.session(self.id.as_str());
+            let next = view.map_err(|r| lost(&r))?.commands;
+            Ok(sought(command, known, &listed, next))
+        })
+    }
+
     fn cancel(&mut self, id: CommandId) -> Answer<'_, ()> {
         Box::pin(async move {
             self.spent.request();
@@ -374,101 +405,11 @@ fn cause(refusal: &Refusal) -> Cause {
     }
 }
 
-fn order(command: &Command) -> Order {
-    match command.clone() {
-        Command::GetFile {
-            path,
-            offset,
-            count,
-        } => Order::GetFile {
-            path,
-            offset,
-            count,
-        },
-        Command::PutFile { path, file } => Order::PutFile {
-            path,
-            file_id: file.0,
-        },
-        Command::DeleteFile { path } => Order::DeleteFile { path },
-        Command::CreateDirectory { path } => Order::CreateDirectory { path },
-        Command::DirectoryList { path } => Order::DirectoryList { path },
-        Command::RegEnumKey { path } => Order::RegEnumKey { path },
-        Command::RegQueryValue { path } => Order::RegQueryValue { path },
-        Command::ProcessList => Order::ProcessList,
-        Command::CreateProcess {
-            command_line,
-            wait,
-            working_directory,
-            output_file,
-        } => Order::CreateProcess {
-            line: command_line,
-            wait,
-            working_directory,
-            output_file,
-        },
-        Command::MemDump { path, compress } => Order::MemDump { path, compress },
-    }
-}
-
-fn shown(view: &CommandView, result: &Yield) -> CommandResult {
-    match result {
-        Yield::Done | Yield::Dumped => CommandResult::Done,
-        Yield::File(_) => {
-            let id = view.file.as_ref().map(|file| file.uuid.clone());
-            CommandResult::File(FileId(id.unwrap_or_default()))
-        }
-        Yield::Entries(entries) => {
-            CommandResult::Entries(entries.iter().map(|entry| listed(view, entry)).collect())
-        }
-        Yield::Processes(all) => {
-            CommandResult::Processes(all.iter().map(|one| process(view, one)).collect())
-        }
-        Yield::Key { values, sub_keys } => CommandResult::Key {
-            values: values.iter().map(value).collect(),
-            sub_keys: sub_keys.iter().map(|key| key.as_str().into()).collect(),
-        },
-        Yield::Value(one) => CommandResult::Value(value(one)),
-        Yield::Started { pid, return_code } => CommandResult::Started {
-            pid: Some(*pid),
-            return_code: Some(*return_code),
-        },
-    }
-}
-
-fn listed(view: &CommandView, entry: &Entry) -> DirEntry {
-    DirEntry {
-        name: entry.name.as_str().into(),
-        size: entry.size,
-        attributes: entry.attributes.iter().map(ToString::to_string).collect(),
-        created: Some(view.moment(entry.created)),
-        accessed: Some(view.moment(entry.accessed)),
-        written: Some(view.moment(entry.written)),
-    }
-}
-
-fn process(view: &CommandView, process: &process::Process) -> Process {
-    Process {
-        pid: process.pid,
-        parent_pid: Some(process.parent),
-        path: (*process.path).into(),
-        command_line: (*process.line).into(),
-        user: (*process.user).into(),
-        created: Some(view.moment(process.created)),
-    }
-}
-
-fn value(value: &registry::Value) -> RegistryValue {
-    RegistryValue {
-        name: value.name.as_str().into(),
-        kind: value.kind.to_owned(),
-        data: value.data.as_str().into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::live::Buffer;
+    use crate::model::command::CommandResult;
     use crate::model::device::Os;
     use crate::sim::device::SimDevice;
     use crate::sim::fleet::{Wanted, fleet};
@@ -513,7 +454,10 @@ mod tests {
         };
         let found = fleet.find(all).await.expect("answers");
         let begun = Instant::now();
-        let mut session = fleet.request(&found[0]).await.expect("opens");
+        let mut session = fleet
+            .request(&found[0], &Ours::default())
+            .await
+            .expect("opens");
         assert!(!session.is_joined());
         let facts = session
             .ready(begun + Duration::from_secs(5))
@@ -578,7 +522,7 @@ mod tests {
         let world = World::new(vec![SimDevice::new(1, "on", Os::Windows)]);
         let fleet = SimFleet::new(world);
         let mut session = fleet
-            .request(&device(&fleet, 1).await)
+            .request(&device(&fleet, 1).await, &Ours::default())
             .await
             .expect("opens");
         let begun = Instant::now();
@@ -605,7 +549,7 @@ mod tests {
         let fleet = SimFleet::new(world);
         let begun = Instant::now();
         let mut offline = fleet
-            .request(&device(&fleet, 1).await)
+            .request(&device(&fleet, 1).await, &Ours::default())
             .await
             .expect("opens");
         let never = offline
@@ -620,11 +564,14 @@ mod tests {
             .map(drop);
         assert_eq!(never, Err(Cause::NeverCheckedIn { seconds: 780 }));
 
-        let refused = fleet.request(&device(&fleet, 3).await).await.err();
+        let refused = fleet
+            .request(&device(&fleet, 3).await, &Ours::default())
+            .await
+            .err();
         assert_eq!(refused, Some(Cause::LiveResponseOff));
 
         let mut session = fleet
-            .request(&device(&fleet, 2).await)
+            .request(&device(&fleet, 2).await, &Ours::default())
             .await
             .expect("opens");
         session
@@ -648,7 +595,7 @@ mod tests {
         assert_eq!(taken_back, Err(Cause::CommandCancelled));
         assert!(
             fleet
-                .request(&device(&fleet, 2).await)
+                .request(&device(&fleet, 2).await, &Ours::default())
                 .await
                 .expect("shared")
                 .is_joined()

@@ -31,7 +31,7 @@ pub trait Hands: Send {
 
     /// Brings a local file of the plan, by its hash, into the session's store under this name. It changes
     /// nothing on the endpoint.
-    fn upload<'a>(&'a mut self, sha256: &'a str, name: &'a str) -> Answer<'a, FileId>;
+    fn upload<'a>(&'a mut self, sha256: &'a str, name: &'a str) -> Answer<'a, Uploaded>;
 
     /// Opens a file of the bag, of which an earlier attempt may have brought something already. One is open
     /// at a time, until it is closed.
@@ -72,8 +72,13 @@ pub trait Hands: Send {
     /// Grants a little more time than the deadline, for cleaning up.
     fn extend(&mut self, by: Duration);
 
-    /// Names something unique to this run, for files on the endpoint.
-    fn nonce(&self) -> String;
+    /// What this step has changed so far, in this attempt or in one before it that was cut short. Whoever
+    /// looks whether something is there must not take it for somebody else's.
+    fn has_run(&self) -> &[Command];
+
+    /// Names something unique to this run, for files on the endpoint. An attempt that takes the place of one
+    /// that a crash cut short gets the same names, in the same order.
+    fn nonce(&mut self) -> String;
 }
 
 /// A file that is to be fetched into the bag.
@@ -111,6 +116,14 @@ impl FileRequest {
     pub const fn is_part(&self) -> bool {
         self.offset > 0 || self.count.is_some()
     }
+}
+
+/// A local file that lies in the session's store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploaded {
+    pub file: FileId,
+    /// Bytes.
+    pub size: u64,
 }
 
 /// What there is already of a file that is opened.

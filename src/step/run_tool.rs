@@ -220,7 +220,7 @@ impl RunTool {
     }
 
     /// Every value in its place.
-    fn task(&self, cx: &StepCx<'_>) -> Result<Task, Stop> {
+    fn task(&self, cx: &mut StepCx<'_>) -> Result<Task, Stop> {
         let scope = cx.scope;
         let os = cx.device.os;
         let name = self.source.render(scope)?;
@@ -318,8 +318,8 @@ impl RunTool {
         let ours = std::iter::once(&task.tool).chain(outputs).chain(marker);
         let ours: Vec<String> = ours.cloned().collect();
         task.site.enter(cx, &ours).await?;
-        let file = cx.hands.upload(&task.sha256, &task.name).await?;
-        task.site.put(cx, &task.tool, file).await?;
+        let sent = cx.hands.upload(&task.sha256, &task.name).await?;
+        task.site.put(cx, &task.tool, sent).await?;
         self.start(cx, task, ran).await?;
         if let Some(done) = &task.done {
             task.site.runs = true;

@@ -91,7 +91,14 @@ fn story(ended: &Ended) -> Vec<Value> {
     let told = ended.events.iter().map(|event| {
         let mut told = serde_json::to_value(&event.ev).expect("it is data");
         let fields = told.as_object_mut().expect("it has fields");
-        for changing in ["run_id", "session", "plan_sha256", "sha256", "spent"] {
+        for changing in [
+            "run_id",
+            "session",
+            "plan_sha256",
+            "sha256",
+            "spent",
+            "nonce",
+        ] {
             fields.remove(changing);
         }
         // A number, or a command whose file is named for this run alone.

@@ -4,7 +4,7 @@
 use sortie::api::transport::{Download, LARGEST_ANSWER, Source, Transport};
 use sortie::api::{Behind, Http, connect};
 use sortie::config::credentials::{Profile, Sources, load};
-use sortie::live::{Buffer, DeviceQuery, Fleet};
+use sortie::live::{Buffer, DeviceQuery, Fleet, Ours};
 use sortie::model::id::{DeviceId, FileId};
 use sortie::model::outcome::Cause;
 use sortie::wire::{Method, Request};
@@ -305,7 +305,10 @@ async fn a_file_comes_from_its_store_without_our_token() {
         all_of: None,
     };
     let device = fleet.find(query).await.expect("finds").remove(0);
-    let mut session = fleet.request(&device).await.expect("opens");
+    let mut session = fleet
+        .request(&device, &Ours::default())
+        .await
+        .expect("opens");
     let deadline = Instant::now() + Duration::from_mins(1);
     let mut sink = buffer();
     let file = FileId::from("f");

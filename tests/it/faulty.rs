@@ -1,6 +1,6 @@
 //! The simulator's port with things going wrong at chosen calls.
 
-use sortie::live::{Answer, Backend, DeviceQuery, Fleet, Session, Sink};
+use sortie::live::{Answer, Backend, DeviceQuery, Fleet, Ours, Session, Sink, Sought};
 use sortie::model::command::{Command, Reply, SessionFacts};
 use sortie::model::device::Device;
 use sortie::model::id::{CommandId, FileId, SessionId};
@@ -8,7 +8,7 @@ use sortie::model::outcome::Cause;
 use sortie::model::spent::Spent;
 use sortie::sim::port::SimFleet;
 use sortie::sim::world::World;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -18,6 +18,7 @@ pub(crate) enum Op {
     Request,
     Ready,
     Issue,
+    Seek,
     Finish,
     Upload,
     Announced,
@@ -142,11 +143,11 @@ impl Fleet for Faulty {
         self.inner.find(query)
     }
 
-    fn request<'a>(&'a self, device: &'a Device) -> Answer<'a, Box<dyn Session>> {
+    fn request<'a>(&'a self, device: &'a Device, ours: &'a Ours) -> Answer<'a, Box<dyn Session>> {
         Box::pin(async move {
             let id = device.id.0;
             let request = async {
-                let session = self.inner.request(device).await?;
+                let session = self.inner.request(device, ours).await?;
                 tokio::time::sleep(self.grants_after).await;
                 Ok(session)
             };
@@ -212,6 +213,18 @@ impl Session for FaultySession {
         let (id, call) = (Some(self.id()), (Op::Finish, command.name()));
         let finish = self.inner.finish(command, number, deadline);
         Box::pin(self.judge.pass(self.device, call, id, finish))
+    }
+
+    fn seek<'a>(
+        &'a mut self,
+        command: &'a Command,
+        known: &'a BTreeSet<CommandId>,
+    ) -> Answer<'a, Sought> {
+        let (id, call) = (Some(self.id()), (Op::Seek, command.name()));
+        Box::pin(
+            self.judge
+                .pass(self.device, call, id, self.inner.seek(command, known)),
+        )
     }
 
     fn cancel(&mut self, id: CommandId) -> Answer<'_, ()> {

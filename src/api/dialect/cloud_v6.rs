@@ -71,6 +71,11 @@ impl CloudV6 {
         Request::new(Method::Post, self.of(id, "/commands")).json(&Value::Object(members))
     }
 
+    /// All commands of a session.
+    pub fn commands(&self, id: &SessionId) -> Request {
+        Request::new(Method::Get, self.of(id, "/commands"))
+    }
+
     pub fn progress(&self, id: &SessionId, command: CommandId) -> Request {
         Request::new(Method::Get, self.of(id, &format!("/commands/{command}")))
     }
@@ -155,7 +160,7 @@ fn arguments(command: &Command) -> Map<String, Value> {
                 members.insert("get_count".into(), count.unwrap_or(0).into());
             }
         }
-        Command::PutFile { path, file } => {
+        Command::PutFile { path, file, .. } => {
             members.insert("path".into(), path.as_str().into());
             members.insert("file_id".into(), file.as_str().into());
         }
@@ -163,10 +168,31 @@ fn arguments(command: &Command) -> Map<String, Value> {
         | Command::CreateDirectory { path }
         | Command::DirectoryList { path }
         | Command::RegEnumKey { path }
+        | Command::RegCreateKey { path }
+        | Command::RegDeleteKey { path }
+        | Command::RegDeleteValue { path }
         | Command::RegQueryValue { path } => {
             members.insert("path".into(), path.as_str().into());
         }
+        Command::RegSetValue {
+            path,
+            kind,
+            data,
+            overwrite,
+        } => {
+            let data = match &data[..] {
+                [one] if kind != "REG_MULTI_SZ" => json!(one),
+                several => json!(several),
+            };
+            members.insert("path".into(), path.as_str().into());
+            members.insert("value_type".into(), kind.as_str().into());
+            members.insert("value_data".into(), data);
+            members.insert("overwrite".into(), (*overwrite).into());
+        }
         Command::ProcessList => {}
+        Command::Kill { pid, .. } => {
+            members.insert("pid".into(), (*pid).into());
+        }
         Command::CreateProcess {
             command_line,
             wait,

@@ -10,6 +10,7 @@ pub mod refusal;
 use crate::model::command::{Reply, SessionFacts};
 use crate::model::device::Device;
 use crate::model::id::SessionId;
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// A session as the backend describes it.
@@ -19,6 +20,7 @@ pub struct SessionView {
     pub status: SessionStatus,
     /// How many commands it has had, from anybody.
     pub commands_so_far: u64,
+    pub created: Option<Timestamp>,
     /// Without a command or a keep-alive it ends after this.
     pub idle_limit: Option<Duration>,
     pub facts: SessionFacts,

@@ -122,7 +122,7 @@ pub(in crate::step) async fn fetch(cx: &mut StepCx<'_>, path: &str) -> Result<Ve
     })
 }
 
-fn output_path(cx: &StepCx<'_>) -> String {
+fn output_path(cx: &mut StepCx<'_>) -> String {
     let name = format!("sortie-{}.out", cx.hands.nonce());
     if cx.device.os == Os::Windows {
         format!("C:\\Windows\\Temp\\{name}")

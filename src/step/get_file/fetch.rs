@@ -206,6 +206,7 @@ mod tests {
     use crate::model::effect::Effect;
     use crate::model::id::FileId;
     use crate::model::row::Finding;
+    use crate::step::cx::Uploaded;
     use crate::template::Scope;
     use jiff::Timestamp;
     use std::time::Duration;
@@ -324,7 +325,7 @@ mod tests {
             unreachable!("nothing is waited for")
         }
 
-        fn upload<'a>(&'a mut self, _: &'a str, _: &'a str) -> Answer<'a, FileId> {
+        fn upload<'a>(&'a mut self, _: &'a str, _: &'a str) -> Answer<'a, Uploaded> {
             unreachable!("nothing is sent")
         }
 
@@ -338,7 +339,11 @@ mod tests {
 
         fn extend(&mut self, _: Duration) {}
 
-        fn nonce(&self) -> String {
+        fn has_run(&self) -> &[Command] {
+            &[]
+        }
+
+        fn nonce(&mut self) -> String {
             String::new()
         }
     }

@@ -332,7 +332,7 @@ async fn said(cx: &mut StepCx<'_>, output: &str) -> Result<String, Cause> {
     Ok(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-fn temporary(cx: &StepCx<'_>, ending: &str) -> String {
+fn temporary(cx: &mut StepCx<'_>, ending: &str) -> String {
     format!(r"C:\Windows\Temp\sortie-{}.{ending}", cx.hands.nonce())
 }
 

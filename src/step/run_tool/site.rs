@@ -4,9 +4,8 @@ use super::Directory;
 use crate::model::command::{Command, CommandResult, directory_operand};
 use crate::model::device::Os;
 use crate::model::effect::Effect;
-use crate::model::id::FileId;
 use crate::model::outcome::{Cause, NOT_FOUND};
-use crate::step::cx::{Removal, StepCx};
+use crate::step::cx::{Removal, StepCx, Uploaded};
 use crate::step::{memdump, unexpected};
 use std::time::Duration;
 
@@ -137,10 +136,11 @@ impl Site {
         &mut self,
         cx: &mut StepCx<'_>,
         tool: &str,
-        file: FileId,
+        sent: Uploaded,
     ) -> Result<(), Cause> {
         let path = tool.to_owned();
-        let put = Command::PutFile { path, file };
+        let Uploaded { file, size } = sent;
+        let put = Command::PutFile { path, file, size };
         let put = cx.hands.command(put, Effect::Converge).await;
         if put.as_ref().err().is_none_or(memdump::may_have_written) {
             self.writes([tool.to_owned()]);

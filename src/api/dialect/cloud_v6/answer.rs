@@ -3,6 +3,7 @@
 use crate::api::dialect::node::Node;
 use crate::api::dialect::refusal::{self, Asked};
 use crate::api::dialect::{Progress, SessionStatus, SessionView};
+use crate::live::Listed;
 use crate::model::command::{
     Command, CommandResult, DirEntry, Process, RegistryValue, Reply, SessionFacts,
 };
@@ -50,6 +51,7 @@ fn session_view(node: &Node) -> Result<SessionView, Cause> {
         id: SessionId(id),
         status,
         commands_so_far: node.get(&["current_command_index"]).unsigned().unwrap_or(0),
+        created: node.get(&["create_time"]).time(),
         idle_limit: idle_limit.map(Duration::from_secs),
         facts: SessionFacts {
             drives: node.get(&["drives"]).texts(),
@@ -71,6 +73,23 @@ pub fn issued(response: &Response) -> Result<CommandId, Cause> {
         .unsigned()
         .map(CommandId)
         .ok_or_else(|| lacks("a command", "id"))
+}
+
+/// All commands of a session.
+pub fn commands(response: &Response) -> Result<Vec<Listed>, Cause> {
+    let body = refusal::body(response, Asked::Session)?;
+    let read = |item: &Node| {
+        let id = item.get(&["id"]).unsigned();
+        let operand = nested(item, "input", "object");
+        let number = operand.unsigned().map(|number| number.to_string());
+        let text = || Some(operand.text().raw().to_owned()).filter(|text| !text.is_empty());
+        Ok(Listed {
+            id: CommandId(id.ok_or_else(|| lacks("a command", "id"))?),
+            name: item.get(&["name"]).word(),
+            operand: number.or_else(text),
+        })
+    };
+    body.list().iter().map(read).collect()
 }
 
 /// How far `command` is.
@@ -124,6 +143,11 @@ fn result(node: &Node, command: &Command) -> Result<CommandResult, Cause> {
         Command::PutFile { .. }
         | Command::DeleteFile { .. }
         | Command::CreateDirectory { .. }
+        | Command::RegSetValue { .. }
+        | Command::RegCreateKey { .. }
+        | Command::RegDeleteKey { .. }
+        | Command::RegDeleteValue { .. }
+        | Command::Kill { .. }
         | Command::MemDump { .. } => CommandResult::Done,
         Command::DirectoryList { .. } => CommandResult::Entries(each(node.get(&["files"]), entry)?),
         Command::ProcessList => CommandResult::Processes(each(node.get(&["processes"]), process)?),
