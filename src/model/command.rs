@@ -164,6 +164,13 @@ pub struct Reply {
     pub raw: Vec<u8>,
 }
 
+impl Reply {
+    /// Nobody heard the answer: a look at the endpoint said that it is done.
+    pub const fn is_inferred(&self) -> bool {
+        self.raw.is_empty()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum CommandResult {
     /// It is done, and says no more.

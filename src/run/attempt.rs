@@ -432,6 +432,8 @@ fn next(link: &Link, step: &Step, attempt: u32, cause: &Cause) -> Follow {
             };
         }
     }
+    // Whoever may not go on has used up the tries.
+    let attempt = if link.may_go_on() { attempt } else { u32::MAX };
     Follow::Is(retry::next(
         &step.retry,
         attempt,

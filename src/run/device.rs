@@ -100,7 +100,7 @@ impl Visit {
                 detail: words(&*panic),
             },
         });
-        if let Some(outcome) = self.link.settle().await {
+        if let Some(outcome) = self.link.cut_short().await {
             self.ends.push(json!({
                 "step_id": self.link.now.step, "outcome": outcome.word(), "cause": outcome.cause(),
                 "reason": outcome.cause().map(Cause::summary), "attempts": self.link.now.attempt,

@@ -214,8 +214,9 @@ impl Hold {
         opened.map(drop)
     }
 
-    /// Ends the session that we hold, if any; one that others use stays open.
-    pub(super) async fn close(&mut self) {
+    /// Ends the session that we hold, if any; one that others use stays open. Says whether it is known to be
+    /// over.
+    pub(super) async fn close(&mut self) -> bool {
         if self.asked.is_some() {
             let late = AssertUnwindSafe(self.granted()).catch_unwind();
             drop(timeout(LEAVING, late).await);
@@ -225,7 +226,7 @@ impl Hold {
         }
         // Held until it is closed: who is cut short here is followed by another who closes.
         let Some(held) = &mut self.held else {
-            return;
+            return false;
         };
         let session = held.session.id();
         let end = if held.session.is_joined() {
@@ -234,6 +235,7 @@ impl Hold {
             closed(&mut *held.session, &self.job.cancel).await
         };
         self.held = None;
+        let is_over = matches!(end, SessionEnd::Closed | SessionEnd::Gone);
         let device = self.device.id;
         // A broken journal shows at the next permit.
         let _ = self
@@ -245,6 +247,7 @@ impl Hold {
                 end,
             })
             .await;
+        is_over
     }
 }
 

@@ -15,9 +15,12 @@ mod hold;
 pub mod job;
 mod link;
 mod listings;
+mod look;
 mod patience;
 mod probe;
 mod retry;
+mod send;
+mod settle;
 mod walk;
 
 use crate::model::event::EventKind;

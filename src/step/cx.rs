@@ -25,6 +25,9 @@ pub trait Hands: Send {
     /// journal before it is sent.
     fn command(&mut self, command: Command, effect: Effect) -> Answer<'_, Reply>;
 
+    /// Takes something of ours away. What becomes of that says nothing of the step.
+    fn clean_up(&mut self, command: Command) -> Answer<'_, Reply>;
+
     /// Says which commands will be asked for next, whatever the one before them says. They change nothing,
     /// and may be handed over early.
     fn expect(&mut self, commands: Vec<Command>);
@@ -158,7 +161,7 @@ impl StepCx<'_> {
         self.hands.extend(CLEAN_UP);
         let path = path.to_owned();
         let delete = Command::DeleteFile { path: path.clone() };
-        match self.hands.command(delete, Effect::Converge).await {
+        match self.hands.clean_up(delete).await {
             Ok(_) => Ok(Removal::Gone),
             Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => Ok(Removal::Gone),
             Err(_) => {

@@ -287,6 +287,10 @@ mod tests {
             })
         }
 
+        fn clean_up(&mut self, command: Command) -> Answer<'_, Reply> {
+            self.command(command, Effect::Converge)
+        }
+
         fn open(&mut self, _: &FileRequest) -> Opened {
             Opened::Begun {
                 bytes: self.begun,

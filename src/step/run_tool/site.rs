@@ -112,9 +112,18 @@ impl Site {
         let create = Command::CreateDirectory {
             path: self.directory.clone(),
         };
-        let Err(cause) = cx.hands.command(create, Effect::Converge).await else {
-            self.owner = Owner::Ours;
-            return Ok(());
+        let cause = match cx.hands.command(create, Effect::Converge).await {
+            Ok(reply) => {
+                // That a directory is there does not say who made it.
+                let is_unsure = self.is_given && reply.is_inferred();
+                self.owner = if is_unsure {
+                    Owner::Unsure
+                } else {
+                    Owner::Ours
+                };
+                return Ok(());
+            }
+            Err(cause) => cause,
         };
         if cause.is_refusal() {
             // Sensors differ in how they refuse what is there already.
@@ -257,12 +266,12 @@ impl Site {
         for path in &self.folders {
             // One that is not empty stays, and so does the directory, which says so below.
             let delete = Command::DeleteFile { path: path.clone() };
-            drop(cx.hands.command(delete, Effect::Converge).await);
+            drop(cx.hands.clean_up(delete).await);
         }
         let delete = Command::DeleteFile {
             path: self.directory.clone(),
         };
-        match cx.hands.command(delete, Effect::Converge).await {
+        match cx.hands.clean_up(delete).await {
             Ok(_) => return Ok(()),
             Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => return Ok(()),
             Err(Cause::Endpoint { .. }) => {
