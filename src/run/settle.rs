@@ -138,7 +138,8 @@ impl Link {
                 Ok(Ok(Sought::Unclear) | Err(_)) | Err(_) => return None,
             }
         }
-        if !self.close().await {
+        // A run that is being stopped gets no other session, and its last steps need this one.
+        if self.job.cancel.is_draining() || !self.close().await {
             return None;
         }
         // Where none comes about, whatever is sent next says so.

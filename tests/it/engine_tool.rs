@@ -257,6 +257,8 @@ async fn what_goes_wrong_on_the_way_leaves_nothing_and_runs_nothing_twice() {
         (Op::Issue, "put file", after(broken()), "done", 1, 1),
         (Op::Issue, "put file", before(broken()), "done", 1, 1),
         (Op::Finish, "put file", after(full()), "failed", 1, 0),
+        // What it timed out at is done, as a look says.
+        (Op::Finish, "put file", after(timed_out()), "done", 1, 1),
         (Op::Issue, "create process", after(broken()), "done", 1, 1),
         (Op::Issue, "create process", before(broken()), "done", 1, 1),
         (Op::Finish, "create process", after(broken()), "done", 1, 1),

@@ -5,8 +5,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sortie::model::command::Command;
 use sortie::model::effect::Effect;
-use sortie::model::event::EventKind;
-use sortie::model::id::DeviceId;
+use sortie::model::event::{EventKind, Settled};
+use sortie::model::id::{DeviceId, StepId};
+use sortie::model::outcome::{Cause, Outcome};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
@@ -126,6 +127,14 @@ impl Ended {
         assert_eq!(record.bag_sha256, Some(tags));
         manifest(&bag, "manifest-sha256.txt");
         self.outcome_tells_the_journal(id);
+        for event in events {
+            if let EventKind::StepFinished { step, outcome, .. } = event {
+                assert!(
+                    is_honest(step, outcome, events),
+                    "{id}, {step}: {outcome:?}"
+                );
+            }
+        }
     }
 
     /// `outcome.json`, the bag's own word and the journal say the same.
@@ -167,6 +176,22 @@ impl Ended {
             .collect();
         assert_eq!(told, journal, "{id}");
     }
+}
+
+/// Whether a step whose outcome is unknown has a command of which no look could tell enough, or was cut short.
+fn is_honest(step: &StepId, outcome: &Outcome, events: &[&EventKind]) -> bool {
+    let Outcome::Unknown { cause } = outcome else {
+        return true;
+    };
+    let is_doubt = |event: &&EventKind| {
+        matches!(
+            event,
+            EventKind::CommandSettled { step: of, settled: Settled::Unclear | Settled::NotDone, .. }
+                if of == step
+        )
+    };
+    let is_cut_short = matches!(cause, Cause::Interrupted | Cause::AlwaysOver { .. });
+    is_cut_short || events.iter().any(is_doubt)
 }
 
 fn what(command: &Command) -> String {
