@@ -3,12 +3,18 @@
 //! A program that ran leaves no trace that it did, and a dump none that it is whole: nothing is asked for them.
 
 use crate::model::command::{Command, CommandResult, DirEntry, Process, RegistryValue};
+use crate::model::conceal::NO_LOG;
 use crate::model::device::Os;
 use crate::model::event::Settled;
 use crate::model::outcome::{Cause, NOT_FOUND};
+use crate::secret::mark;
+use std::cell::Cell;
 
 /// What is asked, if anything can tell.
 pub(super) fn question(command: &Command, os: Os) -> Option<Command> {
+    if is_withheld(command) {
+        return None;
+    }
     let path = operand_of(command)?;
     Some(match command {
         Command::PutFile { .. } | Command::CreateDirectory { .. } | Command::DeleteFile { .. } => {
@@ -51,6 +57,19 @@ fn operand_of(command: &Command) -> Option<&str> {
         | Command::CreateProcess { .. }
         | Command::MemDump { .. } => None,
     }
+}
+
+/// Whether it comes from a journal that withholds part of it: nothing of such a name is on the endpoint, which
+/// would pass for an absence.
+fn is_withheld(command: &Command) -> bool {
+    let secret = mark("");
+    let secret = secret.trim_end_matches(']');
+    let found = Cell::new(false);
+    let mark = |text: &mut String| {
+        found.set(found.get() || text.contains(NO_LOG) || text.contains(secret));
+    };
+    command.clone().conceal(&mark);
+    found.get()
 }
 
 /// A path by which the one entry is listed; a root is none.
@@ -293,6 +312,16 @@ mod tests {
             output_file: None,
         };
         assert!(!can_tell(&program) && can_tell(&kill(None)));
+    }
+
+    #[test]
+    fn what_is_withheld_is_not_asked_for() {
+        for path in [r"C:\[secret name]\a", NO_LOG] {
+            let delete = Command::DeleteFile { path: at(path) };
+            assert_eq!(question(&delete, Os::Windows), None);
+        }
+        let set = set("REG_SZ", &["a", "[secret word]"]);
+        assert_eq!(question(&set, Os::Windows), None);
     }
 
     fn gone(code: u32) -> Result<CommandResult, Cause> {
