@@ -2,7 +2,8 @@
 //!
 //! Everything is created exclusively and for its owner alone, hashed while it is written, synced,
 //! and renamed into place. All calls block; callers keep them off the async threads. Nobody here
-//! knows of the journal, nor reads evidence back: checking is the business of `verify`.
+//! knows of the journal. Evidence is read back only to take up again what a crash left; checking is
+//! the business of `verify`.
 
 mod bag;
 mod disk;
@@ -14,6 +15,9 @@ mod save;
 mod scratch;
 mod sink;
 pub mod store;
+mod taken;
+mod tree;
+mod whole;
 mod zipped;
 
 pub use bag::{BagInfo, SealedBag};
@@ -24,3 +28,4 @@ pub use save::save;
 pub use scratch::Scratch;
 pub use sink::{FileSink, StoredContent};
 pub use store::Bag;
+pub use taken::TakenUp;

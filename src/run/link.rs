@@ -228,6 +228,9 @@ impl Link {
         if effect == Effect::Read {
             return Ok(());
         }
+        let bag = self.bag()?;
+        // Nothing is destroyed before what was collected is safe.
+        self.on_disk(move || bag.sync()).await??;
         let (device, step, command) =
             (self.device.id, self.now.step.clone(), self.told_of(command));
         self.job
