@@ -2,6 +2,7 @@
 //!
 //! No policy here: which names exist and in which order things become durable is decided above.
 
+use super::lock::Holder;
 use crate::model::outcome::Cause;
 use crate::text::escape::Escaped;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -17,8 +18,12 @@ pub enum DiskError {
         path: PathBuf,
         source: io::Error,
     },
-    #[error("`{}` is in use by another process", shown(path))]
-    InUse { path: PathBuf },
+    #[error("`{}` is in use by another process{}", shown(path), known_of(holder.as_ref()))]
+    InUse {
+        path: PathBuf,
+        /// Where it can be told.
+        holder: Option<Holder>,
+    },
     /// Only names of our own alphabet become paths.
     #[error("`{}` cannot be the name of a file here", Escaped(name))]
     BadName { name: String },
@@ -54,6 +59,16 @@ impl From<DiskError> for Cause {
 
 fn shown(path: &Path) -> String {
     Escaped(&path.to_string_lossy()).to_string()
+}
+
+fn known_of(holder: Option<&Holder>) -> String {
+    match holder {
+        None => String::new(),
+        Some(Holder { pid, host, .. }) => {
+            let host = host.as_ref().map(|host| format!(" on {}", Escaped(host)));
+            format!(": {pid}{}", host.unwrap_or_default())
+        }
+    }
 }
 
 /// Names the operation and the path of an IO error.

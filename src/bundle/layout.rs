@@ -6,13 +6,14 @@
 use super::disk::{self, At, DiskError};
 use super::hashed;
 use super::known::Known;
+use super::lock::{self, Holder};
 use super::path::directories;
 use super::store::{self, Bag};
 use crate::clock;
 use crate::model::id::{DeviceId, RunId, StepId};
 use crate::model::remote::RemoteText;
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -126,23 +127,20 @@ impl RunDir {
         let real = path.canonicalize().at("opening", path)?;
         let id = real.file_name().unwrap_or_default().to_string_lossy();
         check_id(&id)?;
-        let lock_path = path.join(LOCK);
-        let lock = OpenOptions::new()
-            .write(true)
-            .open(&lock_path)
-            .at("opening", &lock_path)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                id: RunId(id.into_owned()),
-                path: path.to_owned(),
-                known: Arc::new(Known::of(path)),
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(DiskError::InUse {
-                path: path.to_owned(),
-            }),
-            Err(TryLockError::Error(error)) => Err(error).at("locking", &lock_path),
-        }
+        let lock = locked(path, OpenOptions::new().read(true).write(true))?;
+        Holder::tell(&lock);
+        Ok(Self {
+            id: RunId(id.into_owned()),
+            path: path.to_owned(),
+            known: Arc::new(Known::of(path)),
+            _lock: lock,
+        })
+    }
+
+    /// Whether another process works on a run.
+    pub fn is_held(path: &Path) -> bool {
+        let locked = locked(path, OpenOptions::new().read(true));
+        matches!(locked, Err(DiskError::InUse { .. }))
     }
 
     pub fn id(&self) -> &RunId {
@@ -270,6 +268,21 @@ impl Drop for RunFile {
     }
 }
 
+/// The lock on the run that lies there.
+fn locked(run: &Path, options: &OpenOptions) -> Result<File, DiskError> {
+    let path = run.join(LOCK);
+    let Some(file) = disk::open_beneath(run, LOCK, options)? else {
+        return Err(io::Error::from(io::ErrorKind::NotFound)).at("opening", &path);
+    };
+    if lock::try_lock(&file, &path)? {
+        return Ok(file);
+    }
+    Err(DiskError::InUse {
+        path: run.to_owned(),
+        holder: Holder::of(file),
+    })
+}
+
 fn check_id(id: &str) -> Result<(), DiskError> {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     if id.is_empty() || !id.bytes().all(is_plain) {
@@ -375,8 +388,20 @@ mod tests {
             "work",
         ];
         assert_eq!(names(&path), inside);
-        assert!(matches!(RunDir::open(&path), Err(DiskError::InUse { .. })));
+        assert!(RunDir::is_held(&path));
+        let held = RunDir::open(&path).unwrap_err();
+        let said = format!("is in use by another process: {}", std::process::id());
+        assert!(held.to_string().contains(&said), "{held}");
+        let line = fs::read_to_string(path.join(LOCK)).unwrap();
+        let Err(DiskError::InUse { holder, .. }) = RunDir::open(&path) else {
+            panic!("it is held");
+        };
+        assert_eq!(serde_json::from_str::<Holder>(&line).ok(), holder);
+        fs::write(path.join(LOCK), "\u{1b}").unwrap();
+        let held = RunDir::open(&path).unwrap_err();
+        assert!(held.to_string().ends_with("by another process"), "{held}");
         drop(run);
+        assert!(!RunDir::is_held(&path));
         assert_eq!(
             RunDir::open(&path).unwrap().id().as_str(),
             "20261121T170311Z-k3v9q2"

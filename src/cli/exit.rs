@@ -1,5 +1,6 @@
 //! Exit codes. They are an interface: scripts and schedulers act on them.
 
+use crate::bundle::DiskError;
 use crate::model::event::Stop;
 use crate::model::outcome::{Cause, DeviceState};
 use crate::model::state::RunState;
@@ -29,6 +30,8 @@ pub(super) enum Exit {
     Unknown,
     /// The journal or the output could not be written.
     Output,
+    /// Another process works on the run.
+    Locked,
     /// SIGINT.
     Interrupted,
     /// SIGTERM.
@@ -49,8 +52,17 @@ impl Exit {
             Self::Stopped => 12,
             Self::Unknown => 13,
             Self::Output => 15,
+            Self::Locked => 16,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+        }
+    }
+
+    /// How the program ends that cannot work on a run directory.
+    pub(super) const fn of_disk(error: &DiskError) -> Self {
+        match error {
+            DiskError::InUse { .. } => Self::Locked,
+            _ => Self::Output,
         }
     }
 
@@ -98,6 +110,17 @@ mod tests {
     use crate::model::event::{DeviceEnd, EventKind, OnError, RunEvent};
     use crate::model::id::DeviceId;
     use crate::model::outcome::Outcome;
+
+    #[test]
+    fn a_run_that_another_works_on_has_its_own_code() {
+        let path = std::path::PathBuf::from("runs/r-1");
+        let held = DiskError::InUse {
+            path: path.clone(),
+            holder: None,
+        };
+        assert_eq!(Exit::of_disk(&held).code(), 16);
+        assert_eq!(Exit::of_disk(&DiskError::NoDevice { path }).code(), 15);
+    }
 
     #[test]
     fn the_worst_wins() {

@@ -54,6 +54,7 @@ Exit codes:
    12  stopped by a step with on_error: stop_run
    13  an outcome is unknown: a person must decide
    15  the journal or the output could not be written
+   16  another process works on the run
   130, 143  interrupted";
 
 #[derive(Debug, Subcommand)]

@@ -4,7 +4,6 @@ use super::exit::Exit;
 use super::output::Output;
 use super::run::OUT;
 use super::{Failure, load};
-use crate::bundle::DiskError;
 use crate::bundle::layout::RunDir;
 use crate::ledger::journal;
 use crate::model::id::RunId;
@@ -100,7 +99,7 @@ fn read(path: &Path) -> Result<Past, Failure> {
         }
         _ => unreadable(&journal, &error.to_string()),
     })?;
-    let is_held = matches!(RunDir::open(path), Err(DiskError::InUse { .. }));
+    let is_held = RunDir::is_held(path);
     let plan = path.join("plan.json");
     let bytes =
         load::bytes(&plan, LARGEST_PLAN).map_err(|error| unreadable(&plan, &error.to_string()))?;

@@ -7,8 +7,9 @@ use super::options::Scope;
 use super::output::Output;
 use super::plan::Purpose;
 use super::{Failure, plan, signals};
-use crate::bundle::{self, DiskError, Draft, RunDir};
+use crate::bundle::{self, DiskError, Draft, Leases, RunDir};
 use crate::clock;
+use crate::config::state;
 use crate::ledger::{Ledger, Writer, journal};
 use crate::live::Fleet;
 use crate::model::device::Device;
@@ -155,9 +156,34 @@ fn refuse_changes(plan: &Plan, asked: &Asked<'_>, scope: &Scope) -> Result<(), F
     Err(Failure::new(Exit::Refused, message).hint(hint))
 }
 
+/// How runs of ours on this machine keep out of each other's way. Simulated devices are each run's own.
+fn leases(plan: &Plan) -> Option<Leases> {
+    if plan.backend.simulated {
+        return None;
+    }
+    let why = match state::directory(&|name| std::env::var(name).ok()) {
+        Some(path) => match Leases::at(&path) {
+            Ok(leases) => return Some(leases),
+            Err(error) => error.to_string(),
+        },
+        None => "there is no state directory".to_owned(),
+    };
+    Output::say(&format!(
+        "warning: {}: other runs of sortie cannot see which devices this one works on",
+        Escaped(&why)
+    ));
+    None
+}
+
 fn unwritable(error: &DiskError) -> Failure {
-    Failure::new(Exit::Output, Escaped(&error.to_string()).to_string())
-        .hint("choose another directory with --out")
+    let failure = Failure::new(
+        Exit::of_disk(error),
+        Escaped(&error.to_string()).to_string(),
+    );
+    match error {
+        DiskError::InUse { .. } => failure.hint("wait for it; `sortie show` tells how far it is"),
+        _ => failure.hint("choose another directory with --out"),
+    }
 }
 
 /// A run that came to its end.
@@ -215,6 +241,7 @@ async fn carry_out(
         (progress, listener)
     });
     let job = Arc::new(Job {
+        leases: show.and_then(|_| leases(&plan)),
         run_id,
         started,
         plan,

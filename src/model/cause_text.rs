@@ -37,6 +37,7 @@ impl Cause {
             Self::RetryBudgetSpent => "too many repeated requests in this run".into(),
             Self::SessionLimit => "the organisation's session limit is reached".into(),
             Self::LiveResponseOff => "Live Response is off for this device".into(),
+            Self::InUse => "another run of sortie on this machine works on this device".into(),
             Self::DeviceNotFound => "the backend does not know this device".into(),
             Self::DeviceChanged { detail } => {
                 format!("changed since the plan was made: {}", Escaped(detail))
@@ -126,6 +127,7 @@ impl Cause {
             }
             Self::SessionLimit => "others hold sessions; lower --max-sessions or try later",
             Self::LiveResponseOff => "switch Live Response on in the device's policy",
+            Self::InUse => "wait for it, see `sortie runs`",
             Self::NeverCheckedIn { .. } => {
                 "the device is offline or slow; run again when it is back"
             }

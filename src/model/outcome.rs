@@ -101,6 +101,8 @@ pub enum Cause {
     SessionLimit,
     LiveResponseOff,
     DeviceNotFound,
+    /// Another run of ours works on it.
+    InUse,
     /// It is not the device that was planned for.
     DeviceChanged {
         detail: String,
@@ -279,6 +281,7 @@ impl Cause {
             | Self::SessionLimit
             | Self::LiveResponseOff
             | Self::DeviceNotFound
+            | Self::InUse
             | Self::DeviceChanged { .. }
             | Self::NeverCheckedIn { .. }
             | Self::CommandCancelled

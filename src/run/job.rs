@@ -1,6 +1,7 @@
 //! One run: what is to be done, with what, and where it is written down.
 
 use super::cancel::Cancel;
+use crate::bundle::Leases;
 use crate::bundle::layout::RunDir;
 use crate::ledger::Ledger;
 use crate::live::Fleet;
@@ -17,6 +18,8 @@ pub struct Job {
     pub fleet: Arc<dyn Fleet>,
     pub ledger: Ledger,
     pub dir: RunDir,
+    /// Where runs of ours see which devices others work on.
+    pub leases: Option<Leases>,
     pub cancel: Cancel,
     /// Bytes of a file that are fetched at once.
     pub piece: u64,

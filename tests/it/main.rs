@@ -10,6 +10,7 @@ mod engine_flow;
 mod engine_gather;
 mod engine_hives;
 mod engine_large;
+mod engine_lease;
 mod engine_memdump;
 mod engine_tool;
 mod engine_use;

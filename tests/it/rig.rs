@@ -1,11 +1,11 @@
 //! One run of the engine in virtual time: a simulated world, a plan over it, a run directory, and all
 //! that is left when the run is over.
 
-use sortie::bundle::Draft;
+use sortie::bundle::{Draft, Leases};
 use sortie::clock;
 use sortie::ledger::journal::{self, Tape};
 use sortie::ledger::{Ledger, Writer};
-use sortie::live::{DeviceQuery, Fleet};
+use sortie::live::{Backend, DeviceQuery, Fleet};
 use sortie::model::device::Os;
 use sortie::model::event::{EventKind, RunEvent};
 use sortie::model::id::{DeviceId, RunId};
@@ -75,6 +75,7 @@ pub(crate) struct Rig {
     pub(crate) selection: Selection,
     /// Bytes of a file that are fetched at once.
     pub(crate) piece: u64,
+    pub(crate) leases: Option<Leases>,
 }
 
 impl Rig {
@@ -92,6 +93,7 @@ impl Rig {
             edit: Box::new(|_| {}),
             selection: Selection::default(),
             piece: PIECE,
+            leases: None,
         }
     }
 
@@ -111,6 +113,10 @@ impl Rig {
     pub(crate) fn planned(mut self, edit: impl FnOnce(&mut Vec<PlannedDevice>) + 'static) -> Self {
         self.edit = Box::new(edit);
         self
+    }
+
+    pub(crate) fn backend(&self) -> Backend {
+        self.fleet.backend()
     }
 
     pub(crate) async fn run(self) -> Ended {
@@ -183,6 +189,7 @@ impl Rig {
             dir,
             cancel: cancel.clone(),
             piece: self.piece,
+            leases: self.leases,
         });
         Running {
             world: self.world,

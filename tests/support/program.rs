@@ -27,6 +27,7 @@ fn command(work: &Path, args: &[String]) -> Command {
         .current_dir(work)
         .env_clear()
         .env("HOME", work.join("home"))
+        .env("XDG_STATE_HOME", work.join("state"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
