@@ -2,13 +2,14 @@
 //!
 //! | request | answer |
 //! | --- | --- |
+//! | `GET /about` | who this is, and how to reach its API: `simulator` (`sortie`), `url`, `org_key`, `token` |
 //! | `GET /books` | [`Books`](super::books::Books), and `requests_seen` |
 //! | `GET /wait?requests=N&seconds=S` | held until the N-th request has arrived, at most S seconds (30, at most 600): `200 {"requests_seen": n}`, or 408 with the same if it has not |
 //! | `POST /reset` | the books as they were; everything is then counted from zero, but for the sessions that are open |
 //!
 //! `requests_seen` counts what arrived at both hosts since the start or the last reset, whatever became of
 //! it, and before it is answered: who waits for the N-th can still come between it and the next.
-//! It needs no key: it is meant for loopback and says nothing that opens a door.
+//! It needs no key: it is meant for loopback, and the one that it tells opens no other door than the simulator's.
 
 use super::world::World;
 use axum::Router;
@@ -21,6 +22,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// What we call ourselves, so that nobody takes another server for a simulator.
+pub const NAME: &str = "sortie";
 /// Seconds that a wait is held for, unless it says otherwise.
 const WAIT: u64 = 30;
 const LONGEST_WAIT: u64 = 600;
@@ -28,13 +31,16 @@ const LONGEST_WAIT: u64 = 600;
 #[derive(Clone)]
 pub(super) struct Control {
     world: World,
+    /// Scheme, host and port of the API.
+    url: String,
     seen: watch::Sender<u64>,
 }
 
 impl Control {
-    pub(super) fn new(world: World) -> Self {
+    pub(super) fn new(world: World, url: String) -> Self {
         Self {
             world,
+            url,
             seen: watch::Sender::new(0),
         }
     }
@@ -46,6 +52,7 @@ impl Control {
 
     pub(super) fn router(self) -> Router {
         Router::new()
+            .route("/about", get(about))
             .route("/books", get(books))
             .route("/wait", get(wait))
             .route("/reset", post(reset))
@@ -58,6 +65,13 @@ impl Control {
         told["requests_seen"] = json!(*self.seen.borrow());
         told
     }
+}
+
+async fn about(State(control): State<Control>) -> Response {
+    let about = json!({
+        "simulator": NAME, "url": control.url, "org_key": control.world.org_key(), "token": control.world.token(),
+    });
+    answer(StatusCode::OK, &about)
 }
 
 async fn books(State(control): State<Control>) -> Response {
@@ -132,6 +146,12 @@ mod tests {
             .expect("serves");
         let control = format!("http://{}", server.control_addr.expect("asked for"));
         let at = |path: &str| client.get(format!("{control}{path}"));
+
+        let (_, about) = ask(at("/about")).await;
+        let told = json!({
+            "simulator": "sortie", "url": server.url, "org_key": world.org_key(), "token": world.token(),
+        });
+        assert_eq!(about, told);
 
         let waiting = tokio::spawn(ask(at("/wait?requests=2")));
         let base = format!("{}/appservices/v6/orgs/{}", server.url, world.org_key());

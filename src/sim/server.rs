@@ -106,8 +106,9 @@ pub async fn serve_with(world: World, listen: SocketAddr, extras: Extras) -> io:
     let scheme = if identity.is_some() { "https" } else { "http" };
     let content_host = other_name(content_addr).await;
     world.set_content_base(format!("{scheme}://{content_host}"));
+    let url = format!("{scheme}://{addr}");
     let stage = Arc::new(Stage {
-        control: control_addr.map(|_| Control::new(world.clone())),
+        control: control_addr.map(|_| Control::new(world.clone(), url.clone())),
         world,
         log: extras.log,
     });
@@ -126,7 +127,7 @@ pub async fn serve_with(world: World, listen: SocketAddr, extras: Extras) -> io:
         listeners.push(spawn(Breakable(tcp), control.router(), stop.clone()));
     }
     Ok(Server {
-        url: format!("{scheme}://{addr}"),
+        url,
         addr,
         content_addr,
         control_addr,
