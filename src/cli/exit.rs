@@ -1,5 +1,6 @@
 //! Exit codes. They are an interface: scripts and schedulers act on them.
 
+use super::signals;
 use crate::model::event::Stop;
 use crate::model::outcome::{Cause, DeviceState};
 use crate::model::state::RunState;
@@ -23,7 +24,7 @@ pub(super) enum Exit {
     Failed,
     /// Complete; only unreachable devices are missing.
     Unreachable,
-    /// Stopped by a step with `on_error: stop_run`.
+    /// Stopped by a step with `on_error: stop_run`, or by a file named `STOP`.
     Stopped,
     /// At least one outcome is unknown: a person must decide.
     Unknown,
@@ -31,7 +32,7 @@ pub(super) enum Exit {
     Output,
     /// SIGINT.
     Interrupted,
-    /// SIGTERM.
+    /// SIGTERM, or SIGHUP.
     Terminated,
 }
 
@@ -73,7 +74,9 @@ impl Exit {
         match state.stop() {
             _ if bug => Self::Bug,
             Some(Stop::Output { .. }) => Self::Output,
-            Some(Stop::Signal { number: 15 }) => Self::Terminated,
+            Some(Stop::Signal {
+                number: signals::HANGUP | signals::TERMINATE,
+            }) => Self::Terminated,
             Some(Stop::Signal { .. }) => Self::Interrupted,
             _ if any(&[DeviceState::Unknown]) => Self::Unknown,
             Some(Stop::Step { .. } | Stop::File) => Self::Stopped,
@@ -151,6 +154,11 @@ mod tests {
             (vec![unknown(), failed(), walked(), unreachable()], 13),
             (vec![unknown(), walked(), signal(2)], 130),
             (vec![walked(), signal(15)], 143),
+            (vec![walked(), signal(1)], 143),
+            (
+                vec![walked(), EventKind::RunStopped { stop: Stop::File }],
+                12,
+            ),
             (vec![walked(), signal(2), signal(15)], 130),
             (
                 vec![

@@ -21,6 +21,7 @@ mod simulate;
 mod steps;
 mod test;
 mod told;
+mod vigil;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit::Exit;
@@ -51,7 +52,7 @@ Exit codes:
     5  no device matched
    10  complete, but some device failed
    11  complete, only unreachable devices are missing
-   12  stopped by a step with on_error: stop_run
+   12  stopped by a step with on_error: stop_run, or by a file named STOP in the run directory
    13  an outcome is unknown: a person must decide
    15  the journal or the output could not be written
   130, 143  interrupted";

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::options::Scope;
 use super::output::Output;
 use super::plan::Purpose;
-use super::{Failure, plan, signals};
+use super::{Failure, plan, vigil};
 use crate::bundle::{self, DiskError, Draft, RunDir};
 use crate::clock;
 use crate::ledger::{Ledger, Writer, journal};
@@ -211,8 +211,8 @@ async fn carry_out(
     let watchers = show.map(|show| {
         announce(&plan, dir.path());
         let progress = tokio::spawn(watch(inbox, devices.clone(), show, anstream::stderr()));
-        let listener = tokio::spawn(signals::listen(ledger.clone(), cancel.clone()));
-        (progress, listener)
+        let vigil = vigil::keep(ledger.clone(), cancel.clone(), dir.path().to_owned());
+        (progress, tokio::spawn(vigil))
     });
     let job = Arc::new(Job {
         run_id,
@@ -226,10 +226,10 @@ async fn carry_out(
     });
     execute(Arc::clone(&job)).await;
     let progress = match watchers {
-        Some((progress, listener)) => {
-            listener.abort();
-            // The listener's handle on the ledger goes with it, and then the writer ends.
-            let _ = listener.await;
+        Some((progress, vigil)) => {
+            vigil.abort();
+            // Its handle on the ledger goes with it, and then the writer ends.
+            let _ = vigil.await;
             Some(progress)
         }
         None => None,

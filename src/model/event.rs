@@ -77,7 +77,7 @@ pub enum DeviceEnd {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Stop {
-    /// A signal: 2 is SIGINT, 15 SIGTERM.
+    /// A signal: 1 is SIGHUP, 2 SIGINT, 15 SIGTERM.
     Signal { number: i32 },
     /// A step with `on_error: stop_run` failed.
     Step { device: DeviceId, step: StepId },

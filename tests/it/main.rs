@@ -19,6 +19,7 @@ mod faults;
 mod faulty;
 mod invalid;
 mod layers;
+mod outside;
 mod plan_forms;
 mod repository;
 mod rig;
