@@ -143,6 +143,12 @@ impl RunDir {
         }
     }
 
+    /// Whether a process works on a run. Whoever asks at the same time hears the same.
+    pub fn is_held(path: &Path) -> bool {
+        let asked = File::open(path.join(LOCK)).map(|lock| lock.try_lock_shared());
+        matches!(asked, Ok(Err(TryLockError::WouldBlock)))
+    }
+
     pub fn id(&self) -> &RunId {
         &self.id
     }

@@ -85,7 +85,7 @@ fn push(words: &mut Vec<String>, flag: &str, value: &str) {
 }
 
 /// A word as a shell takes it.
-fn shell(word: &str) -> String {
+pub(super) fn shell(word: &str) -> String {
     let plain = word
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "-_./=:@%+,".contains(c));

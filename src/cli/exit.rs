@@ -30,6 +30,8 @@ pub(super) enum Exit {
     Unknown,
     /// The journal or the output could not be written.
     Output,
+    /// What an earlier run left cannot be read.
+    Unreadable,
     /// SIGINT.
     Interrupted,
     /// SIGTERM, or SIGHUP.
@@ -50,6 +52,7 @@ impl Exit {
             Self::Stopped => 12,
             Self::Unknown => 13,
             Self::Output => 15,
+            Self::Unreadable => 23,
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }

@@ -6,6 +6,7 @@ mod again;
 mod backend;
 mod check;
 mod exit;
+mod follow;
 mod inputs;
 mod library;
 mod load;
@@ -55,6 +56,7 @@ Exit codes:
    12  stopped by a step with on_error: stop_run, or by a file named STOP in the run directory
    13  an outcome is unknown: a person must decide
    15  the journal or the output could not be written
+   23  an earlier run cannot be read
   130, 143  interrupted";
 
 #[derive(Debug, Subcommand)]
@@ -139,7 +141,7 @@ pub fn main() -> ExitCode {
             Command::Plan(args) => plan::run(args, &cli.global.scope, &output).await,
             Command::OneLiner(asked) => one_liner::run(asked, &cli.global.scope, &output).await,
             Command::Runs(args) => past::runs(&args, &output),
-            Command::Show(args) => past::show(&args, &output),
+            Command::Show(args) => past::show(&args, &output).await,
             Command::Check(args) => check::run(&args, &output),
             Command::Test(args) => test::run(&args, &output),
             Command::Steps(args) => steps::run(&args, &output),

@@ -13,7 +13,7 @@ use crate::ledger::{Ledger, Writer, journal};
 use crate::live::Fleet;
 use crate::model::device::Device;
 use crate::model::event::{EventKind, RunEvent};
-use crate::model::id::RunId;
+use crate::model::id::{DeviceId, RunId};
 use crate::plan::Plan;
 use crate::plan::document::Document;
 use crate::report::{self, View};
@@ -210,7 +210,7 @@ async fn carry_out(
     let cancel = Cancel::default();
     let watchers = show.map(|show| {
         announce(&plan, dir.path());
-        let progress = tokio::spawn(watch(inbox, devices.clone(), show, anstream::stderr()));
+        let progress = tokio::spawn(watch(inbox, names(&devices), show, anstream::stderr()));
         let vigil = vigil::keep(ledger.clone(), cancel.clone(), dir.path().to_owned());
         (progress, tokio::spawn(vigil))
     });
@@ -259,6 +259,11 @@ async fn carry_out(
         dir,
         took: began.elapsed(),
     })
+}
+
+fn names(devices: &[Device]) -> Vec<(DeviceId, String)> {
+    let named = |device: &Device| (device.id, device.name.to_string());
+    devices.iter().map(named).collect()
 }
 
 struct Opened {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// The first event names it, so that another version can refuse what it does not know.
@@ -108,16 +108,63 @@ pub enum JournalError {
 
 /// Reads a journal front to back, checking the chain. A torn last line (no line end) was never
 /// answered for, and is passed over.
-pub fn replay(journal: impl BufRead, mut event: impl FnMut(RunEvent)) -> Result<(), JournalError> {
-    let mut journal = journal;
-    let mut prev = String::new();
-    let mut bytes = Vec::new();
-    for expected in 0_u64.. {
-        bytes.clear();
-        if journal.read_until(b'\n', &mut bytes)? == 0 || bytes.pop() != Some(b'\n') {
-            break;
+pub fn replay(journal: impl BufRead, event: impl FnMut(RunEvent)) -> Result<(), JournalError> {
+    Mark::default().go_on(journal, event)
+}
+
+/// Reads a journal that grows: each time from where it stopped.
+pub struct Reader<R> {
+    journal: R,
+    mark: Mark,
+}
+
+impl<R: Read + Seek> Reader<R> {
+    /// From the beginning.
+    pub fn new(journal: R) -> Self {
+        Self {
+            journal,
+            mark: Mark::default(),
         }
-        let line: Line = serde_json::from_slice(&bytes).map_err(|error| JournalError::Garbage {
+    }
+
+    /// Reads the whole lines that have come since the last time.
+    pub fn read(&mut self, event: impl FnMut(RunEvent)) -> Result<(), JournalError> {
+        // A torn line is read again, as it may have been put aside meanwhile.
+        self.journal.seek(SeekFrom::Start(self.mark.bytes))?;
+        self.mark.go_on(BufReader::new(&mut self.journal), event)
+    }
+}
+
+/// A place in a journal, behind a whole line.
+#[derive(Debug, Default)]
+struct Mark {
+    /// Hash of the line before it, without its line end; empty at the beginning.
+    prev: String,
+    /// How many lines are before it.
+    lines: u64,
+    bytes: u64,
+}
+
+impl Mark {
+    fn go_on(
+        &mut self,
+        mut journal: impl BufRead,
+        mut event: impl FnMut(RunEvent),
+    ) -> Result<(), JournalError> {
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            if journal.read_until(b'\n', &mut bytes)? == 0 || bytes.pop() != Some(b'\n') {
+                return Ok(());
+            }
+            event(self.take(&bytes)?);
+        }
+    }
+
+    /// The event of the next line, which has no line end any more.
+    fn take(&mut self, bytes: &[u8]) -> Result<RunEvent, JournalError> {
+        let expected = self.lines;
+        let line: Line = serde_json::from_slice(bytes).map_err(|error| JournalError::Garbage {
             line: expected + 1,
             // All events that there are would be listed behind it.
             detail: error
@@ -127,18 +174,19 @@ pub fn replay(journal: impl BufRead, mut event: impl FnMut(RunEvent)) -> Result<
                 .unwrap_or_default()
                 .to_owned(),
         })?;
-        if line.prev != prev || line.n != expected {
+        if line.prev != self.prev || line.n != expected {
             return Err(JournalError::Broken { line: expected + 1 });
         }
-        prev = hash(&bytes);
-        event(RunEvent {
+        self.prev = hash(bytes);
+        self.lines += 1;
+        self.bytes += bytes.len() as u64 + 1;
+        Ok(RunEvent {
             n: line.n,
             t: line.t,
             mono: line.mono,
             ev: line.ev,
-        });
+        })
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -177,6 +225,25 @@ mod tests {
         for cut in 0..=whole.len() {
             let lines = whole[..cut].split(|b| *b == b'\n').count() - 1;
             assert_eq!(count(&whole[..cut]).unwrap(), lines as u64, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_journal_that_grows_is_read_line_by_line() {
+        let whole = journal();
+        for step in [1, 7, 100, 1_000] {
+            let mut reader = Reader::new(io::Cursor::new(Vec::new()));
+            let mut seen = Vec::new();
+            for end in (0..whole.len()).step_by(step).chain([whole.len()]) {
+                *reader.journal.get_mut() = whole[..end].to_vec();
+                reader.read(|event| seen.push(event.n)).unwrap();
+                let lines = whole[..end].split(|b| *b == b'\n').count() - 1;
+                assert_eq!(seen.len(), lines, "{step} {end}");
+            }
+            assert_eq!(seen, [0, 1, 2, 3, 4]);
+            reader.journal.get_mut().extend_from_slice(&whole);
+            let ended = reader.read(|_| panic!("it does not follow"));
+            assert!(matches!(ended, Err(JournalError::Broken { line: 6 })));
         }
     }
 

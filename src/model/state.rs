@@ -110,6 +110,18 @@ impl RunState {
         self.sessions
     }
 
+    /// Sessions that are open now, as far as we hold them.
+    pub fn open_sessions(&self) -> u64 {
+        let records = self.devices.values();
+        records.filter(|record| record.session.is_some()).count() as u64
+    }
+
+    /// Commands whose end nobody has heard of yet.
+    pub fn outstanding(&self) -> u64 {
+        let records = self.devices.values();
+        records.map(|record| record.outstanding.len() as u64).sum()
+    }
+
     pub const fn worst_finding(&self) -> Option<Severity> {
         self.worst_finding
     }

@@ -1,4 +1,5 @@
-//! What befalls a run from outside, with the real program: who wants it to stop, and streams that nobody reads.
+//! What befalls a run from outside, with the real program: who wants it to stop, who looks on, and streams that
+//! nobody reads.
 
 #![cfg(unix)]
 
@@ -80,8 +81,7 @@ fn stopped(
         assert_ne!(length, 0, "it ended");
     }
     act(&child, &run_dir(home.path()));
-    let mut said = String::new();
-    stderr.read_to_string(&mut said).expect("it is text");
+    let said = rest(stderr);
     let code = child.wait_with_output().expect("it ends").status.code();
     (code, said, summary(home.path()))
 }
@@ -149,5 +149,84 @@ fn streams_that_nobody_reads_do_not_stop_a_run() {
             "{no_stdout} {no_stderr}: {said}"
         );
         assert_eq!(summary(home.path())["counts"]["ok"], 3);
+    }
+}
+
+/// `sortie show --watch` on the only run, from when it has said its first line.
+fn watcher(home: &Path) -> (Child, BufReader<std::process::ChildStdout>) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sortie"))
+        .args(["show", "--watch"])
+        .current_dir(home)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("it is text");
+    assert!(line.starts_with("ok  "), "{line}");
+    (child, stdout)
+}
+
+fn rest(mut stdout: impl Read) -> String {
+    let mut said = String::new();
+    stdout.read_to_string(&mut said).expect("it is text");
+    said
+}
+
+#[test]
+fn a_run_is_followed_to_its_end() {
+    let mut watching = None;
+    let (ended, said, _) = stopped(PLAIN, "6", |_, dir| {
+        watching = Some(watcher(
+            dir.parent()
+                .and_then(Path::parent)
+                .expect("it is below one"),
+        ));
+    });
+    assert_eq!(ended, Some(0), "{said}");
+    let (child, stdout) = watching.expect("it was started");
+    let said = rest(stdout);
+    assert_eq!(
+        said.lines().filter(|line| line.starts_with("ok  ")).count(),
+        5,
+        "{said}"
+    );
+    assert!(
+        said.ends_with("\nended, simulated\n6 devices: 6 ok\n"),
+        "{said}"
+    );
+    assert_eq!(
+        child.wait_with_output().expect("it ends").status.code(),
+        Some(0)
+    );
+}
+
+#[test]
+fn whoever_follows_a_run_that_is_killed_hears_how_to_go_on() {
+    let home = home();
+    let mut child = begin(home.path(), PLAIN, MANY, &[]);
+    let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+    let mut line = String::new();
+    stderr.read_line(&mut line).expect("it is text");
+    let (watching, stdout) = watcher(home.path());
+    let (unread, gone) = watcher(home.path());
+    drop(gone);
+    child.kill().expect("it goes on");
+    child.wait().expect("it ends");
+    let said = rest(stdout);
+    let name = run_dir(home.path());
+    let name = name.file_name().expect("it has one").to_string_lossy();
+    assert!(said.contains("\ninterrupted, simulated\n"), "{said}");
+    assert!(
+        said.ends_with(&format!("\ngo on: sortie resume {name}\n")),
+        "{said}"
+    );
+    for watching in [watching, unread] {
+        let output = watching.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
     }
 }

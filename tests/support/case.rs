@@ -189,7 +189,7 @@ fn tops(changes: &str) -> String {
 }
 
 fn change(work: &Path, edit: &Edit) -> Result<(), String> {
-    let path = work.join(&edit.file);
+    let path = tree::one(work, &edit.file)?;
     let failed = |error: std::io::Error| format!("{}: {error}", edit.file);
     let text = fs::read_to_string(&path).map_err(failed)?;
     if !text.contains(&edit.from) {
