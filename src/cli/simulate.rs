@@ -40,7 +40,7 @@ pub(super) struct SimulateArgs {
     tls: Option<Option<PathBuf>>,
     /// Tell at this address what really happened: GET /books has the commands that ran, the sessions that
     /// are open or were leaked, the requests by route. GET /wait?requests=N is answered when the N-th request
-    /// has arrived, POST /reset begins new books. `sortie run --simulate http://ADDRESS:PORT` runs on it.
+    /// has arrived, POST /hold?requests=N holds all from the N-th on, POST /reset begins new books. `sortie run --simulate http://ADDRESS:PORT` runs on it.
     #[arg(long, value_name = "ADDRESS:PORT")]
     control: Option<SocketAddr>,
     /// Append every request to FILE, as a line of JSON without credentials.

@@ -1,7 +1,7 @@
 //! The doors behind real HTTP or HTTPS: one listener for the API, another for signed content, so that the two
 //! are different hosts, and if wanted a third for the judge.
 
-use super::control::Control;
+use super::control::{self, Control};
 use super::doors::{self, Reply};
 use super::endpoint::content::{Clip, Content};
 use super::fault::layer::Exchange;
@@ -189,8 +189,12 @@ async fn handle(
     ConnectInfo(switch): ConnectInfo<Switch>,
     request: Request,
 ) -> Response {
-    if let Some(control) = &stage.control {
-        control.count();
+    let control = stage
+        .control
+        .as_ref()
+        .map(|control| (control, control.count()));
+    if let Some((control, number)) = control {
+        control.pass(number, control::Moment::Arrival).await;
     }
     let time = clock::now();
     let (head, body) = request.into_parts();
@@ -205,6 +209,9 @@ async fn handle(
             (Vec::new(), "refused".to_owned(), Exchange::whole(reply))
         }
     };
+    if let Some((control, number)) = control {
+        control.pass(number, control::Moment::Answer).await;
+    }
     let delay = exchange.delay;
     let response = carried(exchange, &switch);
     if let Some(log) = &stage.log {
