@@ -83,10 +83,12 @@ impl Cause {
                 "not read: the user is logged off, and the playbook does not permit `exec`".into()
             }
             Self::InTheWay { what } => format!("already there, and not ours: {what}"),
-            Self::NotExecutable { code } => {
-                let code = code.map_or("none".to_owned(), |code| code.to_string());
-                format!("chmod did not make it executable: exit code {code}")
-            }
+            Self::OtherHash { what, found, meant } => other_hash(what, found, meant),
+            Self::NeedsRecursive { what } => format!("`recursive` is not given: {what}"),
+            Self::Protected { what } => format!("the sensor or the system itself: {what}"),
+            Self::StillThere { what } => format!("still there: {what}"),
+            Self::Differs { what, found } => format!("not what was written: {what} is {found}"),
+            Self::NotExecutable { code } => not_executable(*code),
             Self::NotDone { what, seconds, pid } => {
                 let pid = pid.map_or("unknown".to_owned(), |pid| pid.to_string());
                 format!("process {pid} not done within {seconds} s: not there: {what}")
@@ -132,7 +134,13 @@ impl Cause {
             Self::Script { .. } => {
                 "the step's rows have what came, and the transcript the script as it was sent"
             }
-            Self::InTheWay { .. } => "name another directory, or none at all",
+            Self::InTheWay { .. } => {
+                "name another place; put_file and reg_set replace what is there with `overwrite: true`"
+            }
+            Self::NeedsRecursive { .. } => {
+                "look at what lies below first; `recursive: true` with `unguarded: true` takes all of it"
+            }
+            Self::Protected { .. } => "name exactly what is to go",
             Self::NotDone { .. } => {
                 "give the step a longer timeout; the tool and what it writes are still there"
             }
@@ -147,6 +155,16 @@ fn rate_limited(retry_after: Option<u64>) -> String {
         Some(seconds) => format!("rate limit reached, try again after {seconds} s"),
         None => "rate limit reached".into(),
     }
+}
+
+fn other_hash(what: &RemoteText, found: &str, meant: &str) -> String {
+    let (found, meant) = (Escaped(found), Escaped(meant));
+    format!("left alone by its guard: the SHA-256 of {what} is {found}, and not {meant}")
+}
+
+fn not_executable(code: Option<i64>) -> String {
+    let code = code.map_or("none".to_owned(), |code| code.to_string());
+    format!("chmod did not make it executable: exit code {code}")
 }
 
 fn unexpected_code(code: Option<i64>, expected: i64) -> String {

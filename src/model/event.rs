@@ -3,7 +3,7 @@
 //! Events are facts in the past tense, owned, without payload bytes, counters or display flags.
 //! Progress, reports and resume are folds of them.
 
-use super::command::Command;
+use super::command::{Command, CommandResult, Reply};
 use super::effect::Effect;
 use super::id::{CommandId, DeviceId, RunId, SessionId, StepId};
 use super::outcome::{Cause, Outcome};
@@ -116,6 +116,16 @@ pub enum Ruling {
 pub struct Started {
     pub pid: Option<u64>,
     pub return_code: Option<i64>,
+}
+
+impl Started {
+    /// What an answer says of a program, if it is about one.
+    pub fn of(reply: &Reply) -> Option<Self> {
+        match reply.result {
+            CommandResult::Started { pid, return_code } => Some(Self { pid, return_code }),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

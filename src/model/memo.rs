@@ -2,8 +2,8 @@
 //!
 //! Commands stand in it as the journal has them, with secrets withheld.
 
-use super::command::{Command, CommandResult};
-use super::effect::Effect;
+use super::command::{Command, CommandResult, Reply};
+use super::effect::{Effect, Reached};
 use super::event::Started;
 use super::id::{CommandId, FileId, SessionId};
 
@@ -12,7 +12,7 @@ use super::id::{CommandId, FileId, SessionId};
 pub struct Memo {
     /// What ran in an attempt that a crash cut short, oldest first. Asking for it again gives its answer.
     answers: Vec<(Command, CommandResult)>,
-    /// What ran in any attempt.
+    /// What ran in any attempt, or may have.
     ran: Vec<Command>,
     /// What an attempt that was cut short named its files after.
     pub nonce: Option<String>,
@@ -31,6 +31,15 @@ pub struct Doubt {
 }
 
 impl Memo {
+    /// A command has come to its end, or nobody can say whether it has.
+    pub fn heard(&mut self, command: &Command, reply: Option<&Reply>, reached: Reached) {
+        match reply {
+            Some(reply) => self.ran(command, Started::of(reply)),
+            None if reached == Reached::Maybe => self.ran.push(told(command)),
+            None => {}
+        }
+    }
+
     /// A command has run.
     pub fn ran(&mut self, command: &Command, started: Option<Started>) {
         let result = match started {
@@ -53,7 +62,7 @@ impl Memo {
         Some(self.answers.remove(at).1)
     }
 
-    /// What has run, in whatever attempt.
+    /// What has run, or may have, in whatever attempt.
     pub fn all(&self) -> &[Command] {
         &self.ran
     }

@@ -189,6 +189,29 @@ pub enum Cause {
     InTheWay {
         what: RemoteText,
     },
+    /// What lies there is not what is meant, so that it is left alone.
+    OtherHash {
+        what: RemoteText,
+        found: String,
+        meant: String,
+    },
+    /// More hangs on it than the author spoke of.
+    NeedsRecursive {
+        what: RemoteText,
+    },
+    /// The sensor, or the system itself: it is never taken away.
+    Protected {
+        what: RemoteText,
+    },
+    /// It was taken away, and is there all the same.
+    StillThere {
+        what: RemoteText,
+    },
+    /// It was written, and something else is there.
+    Differs {
+        what: RemoteText,
+        found: RemoteText,
+    },
     /// A program that was brought there cannot be made one that runs.
     NotExecutable {
         code: Option<i64>,
@@ -267,6 +290,8 @@ impl Cause {
             | Self::Disproved { .. }
             | Self::NotExecutable { .. }
             | Self::NotDone { .. }
+            | Self::StillThere { .. }
+            | Self::Differs { .. }
             | Self::Missing { .. } => Reached::Yes,
             Self::Unconnected { .. }
             | Self::Tls { .. }
@@ -287,6 +312,9 @@ impl Cause {
             | Self::OtherOs { .. }
             | Self::WhenFalse
             | Self::InTheWay { .. }
+            | Self::OtherHash { .. }
+            | Self::NeedsRecursive { .. }
+            | Self::Protected { .. }
             | Self::EarlierFailure { .. }
             | Self::LeftOut { .. }
             | Self::NothingToProve { .. }

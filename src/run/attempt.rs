@@ -7,7 +7,7 @@ use super::retry::{self, Exposure, Next};
 use crate::clock;
 use crate::model::conceal::{NO_LOG, withhold};
 use crate::model::device::Device;
-use crate::model::effect::Reached;
+use crate::model::effect::{Effect, Reached};
 use crate::model::event::EventKind;
 use crate::model::memo::Memo;
 use crate::model::outcome::{Cause, Outcome};
@@ -33,7 +33,7 @@ pub(super) struct StepEnd {
     ended: Timestamp,
     rows: Vec<Row>,
     raw: Vec<Vec<u8>>,
-    result: Value,
+    pub(super) result: Value,
 }
 
 impl StepEnd {
@@ -321,6 +321,10 @@ async fn repeated(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
             nonce: link.now.nonce.clone(),
         })
         .await;
+        if step.kind.effect() != Effect::Read {
+            // What is changed is looked at as it is now.
+            link.listings.forget();
+        }
         if attempt == 1 {
             let own = foresight::of_action(step, link.ground(), scope);
             // What cannot be rendered says so when the step runs.

@@ -1,5 +1,6 @@
 //! One device from start to sealed bag: opens the session, has the steps walked, closes, seals.
 
+use super::farewell::Farewell;
 use super::job::Job;
 use super::link::{Link, blocking};
 use crate::bundle::BagInfo;
@@ -53,6 +54,8 @@ pub(super) struct Visit {
     /// What ended so far, for the bag.
     pub(super) ends: Vec<Value>,
     pub(super) outputs: Map<String, Value>,
+    /// What is to be taken away before the session ends.
+    pub(super) farewell: Farewell,
 }
 
 impl Visit {
@@ -79,6 +82,7 @@ impl Visit {
                     link,
                     ends: Vec::new(),
                     outputs: Map::new(),
+                    farewell: Farewell::default(),
                 })
             }
             Err(cause) => {
@@ -112,6 +116,7 @@ impl Visit {
     async fn finish(mut self, end: DeviceEnd) {
         self.link.close().await;
         self.link.give_up_files().await;
+        self.leave_behind().await;
         record(
             &self.job,
             EventKind::DeviceEnded {

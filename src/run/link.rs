@@ -12,7 +12,7 @@ use super::retry::{Exposure, Fate};
 use crate::bundle::store::Bag;
 use crate::clock;
 use crate::live::Answer;
-use crate::model::command::{Command, CommandResult, DirEntry, Reply};
+use crate::model::command::{Command, DirEntry, Reply};
 use crate::model::conceal::withhold;
 use crate::model::device::Device;
 use crate::model::effect::{Effect, Reached};
@@ -21,7 +21,7 @@ use crate::model::id::{CommandId, FileId, SessionId, StepId};
 use crate::model::memo::Memo;
 use crate::model::outcome::{Cause, Outcome};
 use crate::model::row::{Finding, StoredFile};
-use crate::step::cx::{FileRequest, Hands, Opened, Uploaded};
+use crate::step::cx::{Content, FileRequest, Hands, Opened, Source, Uploaded};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -213,6 +213,10 @@ impl Link {
         if effect == Effect::Once && reached != Reached::Maybe {
             self.fate = if has_run { Fate::Ran } else { before };
         }
+        if !command.is_read() {
+            let told = self.told_of(command);
+            self.memo.heard(&told, result.as_ref().ok(), reached);
+        }
         let exposure = self.now.exposure;
         self.now.exposure = if has_run {
             exposure.done(effect)
@@ -308,13 +312,7 @@ impl Link {
             session,
             command: id,
             cause,
-            started: match result.as_ref().map(|reply| &reply.result) {
-                Ok(CommandResult::Started { pid, return_code }) => Some(Started {
-                    pid: *pid,
-                    return_code: *return_code,
-                }),
-                _ => None,
-            },
+            started: result.as_ref().ok().and_then(Started::of),
         })
         .await;
         self.bag()?.transcript(&entry).map_err(Cause::from)
@@ -371,9 +369,13 @@ impl Hands for Link {
         self.ahead_of_turn(commands);
     }
 
-    fn upload<'a>(&'a mut self, sha256: &'a str, name: &'a str) -> Answer<'a, Uploaded> {
+    fn source(&self) -> Option<Source> {
+        self.job.plan.assets.source(&self.now.step)
+    }
+
+    fn upload<'a>(&'a mut self, content: Content<'a>, name: &'a str) -> Answer<'a, Uploaded> {
         Box::pin(async move {
-            let result = self.bring(sha256, name).await;
+            let result = self.bring(content, name).await;
             self.noticing_loss(result).await
         })
     }

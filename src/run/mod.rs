@@ -8,6 +8,7 @@ mod attempt;
 pub mod cancel;
 mod course;
 mod device;
+mod farewell;
 mod files;
 mod foresight;
 mod frames;

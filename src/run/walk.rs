@@ -88,6 +88,7 @@ impl Visit {
                 Turn::Run => attempt::run(&mut self.link, &self.device, step, scope).await,
             };
             end.publish(step, scope);
+            self.farewell.note(step, &end);
             let on_error = course.on_error(step);
             if let Err(cause) = self.keep(ordinal, step, &end, on_error).await {
                 early.get_or_insert(DeviceEnd::Failed { cause });
@@ -103,6 +104,7 @@ impl Visit {
             }
         }
         self.leave(course.go(Place::default()), &mut frames).await;
+        self.say_farewell().await;
         if let Some(end) = early {
             return end;
         }

@@ -10,6 +10,7 @@ use crate::model::id::{FileId, StepId};
 use crate::model::outcome::{Cause, NOT_FOUND};
 use crate::model::row::{Finding, Row, StoredFile};
 use crate::template::{Choice, Scope, TemplateError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Time for taking a file of ours away, also when the step's own time is over.
@@ -29,9 +30,11 @@ pub trait Hands: Send {
     /// and may be handed over early.
     fn expect(&mut self, commands: Vec<Command>);
 
-    /// Brings a local file of the plan, by its hash, into the session's store under this name. It changes
-    /// nothing on the endpoint.
-    fn upload<'a>(&'a mut self, sha256: &'a str, name: &'a str) -> Answer<'a, Uploaded>;
+    /// The local file that this step sends, where its author does not say which one it must be.
+    fn source(&self) -> Option<Source>;
+
+    /// Brings something into the session's store under this name. It changes nothing on the endpoint.
+    fn upload<'a>(&'a mut self, content: Content<'a>, name: &'a str) -> Answer<'a, Uploaded>;
 
     /// Opens a file of the bag, of which an earlier attempt may have brought something already. One is open
     /// at a time, until it is closed.
@@ -72,8 +75,8 @@ pub trait Hands: Send {
     /// Grants a little more time than the deadline, for cleaning up.
     fn extend(&mut self, by: Duration);
 
-    /// What this step has changed so far, in this attempt or in one before it that was cut short. Whoever
-    /// looks whether something is there must not take it for somebody else's.
+    /// What this step has changed so far, or may have, in this attempt or in one before it that was cut short.
+    /// Whoever looks whether something is there must not take it for somebody else's.
     fn has_run(&self) -> &[Command];
 
     /// Names something unique to this run, for files on the endpoint. An attempt that takes the place of one
@@ -97,6 +100,8 @@ pub struct FileRequest {
     pub limit: Option<u64>,
     /// It is kept in a zip with the usual password.
     pub is_sample: bool,
+    /// What an earlier attempt brought is of no use: something is decided by what is there now.
+    pub is_anew: bool,
 }
 
 impl FileRequest {
@@ -110,6 +115,7 @@ impl FileRequest {
             count: None,
             limit: None,
             is_sample: false,
+            is_anew: false,
         }
     }
 
@@ -118,7 +124,23 @@ impl FileRequest {
     }
 }
 
-/// A local file that lies in the session's store.
+/// What is brought into the session's store.
+#[derive(Debug, Clone)]
+pub enum Content<'a> {
+    /// A local file of the plan, by its hash.
+    Asset(&'a str),
+    Bytes(Arc<[u8]>),
+}
+
+/// A local file as the plan has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub sha256: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// What lies in the session's store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uploaded {
     pub file: FileId,

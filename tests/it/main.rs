@@ -5,6 +5,8 @@ mod api_http;
 mod cable;
 mod canary;
 mod engine;
+mod engine_again;
+mod engine_changes;
 mod engine_faults;
 mod engine_flow;
 mod engine_gather;

@@ -151,9 +151,15 @@ impl Rig {
         let backend = self.fleet.backend();
         let left_out = settings.selection.left_out(&playbook);
         let assets = assets::of(&playbook, &inputs, &left_out, &library).expect("files are right");
-        let plan = plan::build(Arc::new(playbook), inputs, settings, backend, devices)
-            .expect("every value renders");
-        let plan = plan::Plan { assets, ..plan };
+        let plan = plan::build(
+            Arc::new(playbook),
+            inputs,
+            settings,
+            backend,
+            devices,
+            assets,
+        )
+        .expect("every value renders");
 
         let out = scratch();
         let started = clock::now();

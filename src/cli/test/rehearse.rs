@@ -11,7 +11,7 @@ use crate::model::device::Device;
 use crate::model::outcome::{Cause, DeviceState};
 use crate::model::row::Severity;
 use crate::model::state::{DeviceRecord, RunState};
-use crate::plan::{Plan, assets, build};
+use crate::plan::{assets, build};
 use crate::sim::books::Books;
 use crate::sim::port::SimFleet;
 use crate::sim::world::World;
@@ -96,8 +96,15 @@ async fn attend(suite: &Suite, case: &Case, out: &Path) -> Result<Trial, Failure
             return Ok(Trial::refused(Exit::Usage, why.unwrap_or_default()));
         }
     };
-    let plan = match build(playbook, case.inputs.clone(), settings, backend, planned) {
-        Ok(plan) => Plan { assets, ..plan },
+    let plan = match build(
+        playbook,
+        case.inputs.clone(),
+        settings,
+        backend,
+        planned,
+        assets,
+    ) {
+        Ok(plan) => plan,
         Err(error) => return Ok(Trial::refused(Exit::Usage, error.to_string())),
     };
     let carried = run::rehearse(plan, Arc::new(fleet), out).await?;

@@ -206,7 +206,7 @@ mod tests {
     use crate::model::effect::Effect;
     use crate::model::id::FileId;
     use crate::model::row::Finding;
-    use crate::step::cx::Uploaded;
+    use crate::step::cx::{Content, Source, Uploaded};
     use crate::template::Scope;
     use jiff::Timestamp;
     use std::time::Duration;
@@ -325,7 +325,11 @@ mod tests {
             unreachable!("nothing is waited for")
         }
 
-        fn upload<'a>(&'a mut self, _: &'a str, _: &'a str) -> Answer<'a, Uploaded> {
+        fn source(&self) -> Option<Source> {
+            None
+        }
+
+        fn upload<'a>(&'a mut self, _: Content<'a>, _: &'a str) -> Answer<'a, Uploaded> {
             unreachable!("nothing is sent")
         }
 

@@ -6,6 +6,7 @@ use crate::model::device::Os;
 use crate::model::effect::Effect;
 use crate::model::outcome::{Cause, NOT_FOUND};
 use crate::step::cx::{Removal, StepCx, Uploaded};
+use crate::step::given::trimmed;
 use crate::step::{memdump, unexpected};
 use std::time::Duration;
 
@@ -307,16 +308,6 @@ pub(super) async fn is_there(cx: &mut StepCx<'_>, path: &str) -> Result<bool, Ca
         },
         Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => Ok(false),
         Err(cause) => Err(cause),
-    }
-}
-
-/// A directory as it is made: without a separator at its end, unless it is a root.
-fn trimmed(path: &str) -> &str {
-    let name = path.trim_end_matches(['/', '\\']);
-    if name.is_empty() || name.ends_with(':') {
-        path
-    } else {
-        name
     }
 }
 
