@@ -154,7 +154,7 @@ impl KillProcess {
         let guard = guard.transpose()?;
         let most = u64::from(self.max.resolve(cx.scope)?.get());
         let running = all(cx).await?;
-        let mut ended = ended_before(cx, &running);
+        let mut ended = ended_before(cx.hands.has_run(), &running);
         let found: Vec<Process> = (running.into_iter())
             .filter(|process| wanted.fits(process))
             .collect();
@@ -405,13 +405,12 @@ async fn left(cx: &mut StepCx<'_>, meant: &[Process]) -> Result<Vec<Process>, Ca
 }
 
 /// What this step ended before it was run again.
-fn ended_before(cx: &StepCx<'_>, running: &[Process]) -> Vec<Value> {
+fn ended_before(ran: &[Command], running: &[Process]) -> Vec<Value> {
     let runs = |pid: u64, created| {
         let mut running = running.iter();
         running.any(|process| (process.pid, process.created) == (pid, created))
     };
-    let ran = cx.hands.has_run().iter();
-    let killed = ran.filter_map(|command| match command {
+    let killed = ran.iter().filter_map(|command| match command {
         Command::Kill { pid, created, path } if !runs(*pid, *created) => Some(json!({
             "pid": pid, "parent_pid": null, "path": path, "name": base_name(path.raw()),
             "command_line": "", "user": "", "created": created,
@@ -419,4 +418,75 @@ fn ended_before(cx: &StepCx<'_>, running: &[Process]) -> Vec<Value> {
         _ => None,
     });
     killed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(pid: u64, path: &str) -> Process {
+        Process {
+            pid,
+            parent_pid: None,
+            path: path.into(),
+            command_line: format!("{path} -o pool").into(),
+            user: "".into(),
+            created: None,
+        }
+    }
+
+    #[test]
+    fn what_was_ended_before_counts_unless_it_runs_still() {
+        let kill = |pid| Command::Kill {
+            pid,
+            created: None,
+            path: r"C:\T\a.exe".into(),
+        };
+        let ran = [kill(8), Command::ProcessList, kill(12)];
+        let ended = ended_before(&ran, &[process(12, r"C:\T\a.exe")]);
+        let told: Vec<_> = ended
+            .iter()
+            .map(|one| (&one["pid"], &one["name"]))
+            .collect();
+        assert_eq!(told, [(&json!(8), &json!("a.exe"))]);
+    }
+
+    #[test]
+    fn a_text_is_compared_as_its_system_does() {
+        let path = r"C:\Users\Public\Miner.exe";
+        let table = [
+            (NAME, "miner.EXE", Os::Windows, true),
+            (NAME, "miner.EXE", Os::Linux, false),
+            (NAME, "iner.exe", Os::Windows, false),
+            (NAME, "glob:M*.exe", Os::Linux, true),
+            (PATH, r"c:\users\public\miner.exe", Os::Windows, true),
+            (PATH, r"glob:c:\users\*", Os::Windows, true),
+            (PATH, "regex:public.m", Os::Windows, true),
+            (PATH, "regex:public.m", Os::Linux, false),
+            (COMMAND_LINE, "glob:*-o*", Os::Windows, true),
+        ];
+        for (key, text, os, fits) in table {
+            let text = Wanted::of(key, text, os).expect("it means something");
+            let wanted = Wanted {
+                pid: None,
+                texts: vec![(key, text)],
+            };
+            assert_eq!(wanted.fits(&process(8, path)), fits, "{}", wanted.shown());
+        }
+        for text in ["", "glob:", "regex:("] {
+            assert!(Wanted::of(NAME, text, Os::Windows).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_system_and_the_sensor_are_known() {
+        for (pid, path, is_it) in [
+            (4, "", true),
+            (1, "/usr/lib/systemd/systemd", true),
+            (900, r"C:\Program Files\Confer\RepMgr.exe", true),
+            (900, r"C:\Users\Public\RepMgr.exe", false),
+        ] {
+            assert_eq!(is_protected(&process(pid, path)), is_it, "{pid} {path}");
+        }
+    }
 }

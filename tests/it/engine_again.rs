@@ -152,3 +152,22 @@ async fn what_is_put_for_a_while_goes_also_after_a_failure_and_a_stop() {
     let ended = running.end().await;
     assert_eq!(left(&ended), [r"C:\T\new-a.txt", r"C:\T\new-b.txt"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_looks_at_what_is_there_now() {
+    // What an attempt before brought is no proof of what lies there when the next one deletes it.
+    let delete = r"delete_file: {path: 'C:\T\a.txt', sha256: THEIRS}";
+    let delete = delete.replace("THEIRS", &sha256(b"theirs"));
+    let ended = rig(&step(&delete))
+        .through(|world| {
+            Arc::new(Faulty::new(
+                world,
+                once(Op::Issue, "delete file", 1, Fault::Lose),
+            ))
+        })
+        .run()
+        .await;
+    ended.sound();
+    assert_eq!(ended.steps(), [("it".into(), "done", 2)]);
+    assert_eq!(ended.world.books().commands["get file"], 2);
+}
