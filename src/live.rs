@@ -53,6 +53,9 @@ pub trait Fleet: Send + Sync {
     /// that is there already is given again; `ours` says which of those are not somebody else's.
     fn request<'a>(&'a self, device: &'a Device, ours: &'a Ours) -> Answer<'a, Box<dyn Session>>;
 
+    /// Ends a session that an earlier process opened. One that is gone already is no failure.
+    fn dismiss<'a>(&'a self, session: &'a SessionId) -> Answer<'a, ()>;
+
     fn spent(&self) -> Spent;
 
     /// True while repeated failures make it wrong to start further devices.
@@ -192,5 +195,64 @@ impl Sink for Buffer {
         }
         self.bytes.extend_from_slice(chunk);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(id: u64, name: &str, operand: Option<&str>) -> Listed {
+        Listed {
+            id: CommandId(id),
+            name: name.to_owned(),
+            operand: operand.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_command_is_there_only_where_all_agrees() {
+        use Sought::{NotThere, There, Unclear};
+        let list = |path: &str| listed(0, "directory list", Some(path));
+        let (ours, bare) = (|id| listed(id, "delete file", Some("b")), "delete file");
+        let foreign = |id| listed(id, "process list", None);
+        let other = |id| listed(id, "delete file", Some("a"));
+        let there = There(CommandId(1));
+        // What is known, what is listed, the number of the next one, and what that says.
+        let table: [(&[u64], Vec<Listed>, u64, Sought); 16] = [
+            (&[0], vec![list("x"), ours(1)], 2, there),
+            (&[0], vec![ours(1), list("x")], 2, there),
+            (
+                &[0],
+                vec![list("x"), listed(1, "DELETE FILE", Some("b"))],
+                2,
+                there,
+            ),
+            // Where the list does not say what it is about, its name is enough.
+            (&[0], vec![list("x"), listed(1, bare, None)], 2, there),
+            // A count that lags does not take away what can be seen.
+            (&[0], vec![list("x"), ours(1)], 1, there),
+            (&[0], vec![list("x"), ours(1), foreign(2)], 3, there),
+            (&[], vec![], 0, NotThere),
+            (&[0], vec![list("x")], 1, NotThere),
+            // One of ours that is known is the same only by its words.
+            (&[0], vec![ours(0)], 1, NotThere),
+            // They disagree.
+            (&[0], vec![list("x")], 2, Unclear),
+            (&[0], vec![], 1, Unclear),
+            (&[0, 1], vec![list("x")], 1, Unclear),
+            // Somebody else is there, and may have hidden it.
+            (&[0], vec![list("x"), foreign(1)], 2, Unclear),
+            (&[0], vec![list("x"), other(1)], 2, Unclear),
+            // There twice: one of them is not ours.
+            (&[0], vec![list("x"), ours(1), ours(2)], 3, Unclear),
+            (&[], vec![listed(0, "", None)], 1, Unclear),
+        ];
+        let command = Command::DeleteFile { path: "b".into() };
+        for (known, listed, next, expected) in table {
+            let known = known.iter().copied().map(CommandId).collect();
+            let found = sought(&command, &known, &listed, next);
+            assert_eq!(found, expected, "{known:?} {listed:?} {next}");
+        }
     }
 }

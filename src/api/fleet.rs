@@ -2,7 +2,7 @@
 
 use super::dialect::SessionStatus;
 use super::dialect::cloud_v6::{CloudV6, LARGEST_PAGE, Wanted, answer, device};
-use super::dialect::refusal::Asked;
+use super::dialect::refusal::{self, Asked};
 use super::learn::Learned;
 use super::pace::{Pace, Repeat, Tempo, lock};
 use super::session::LiveSession;
@@ -142,6 +142,18 @@ impl Fleet for ApiFleet {
 
     fn request<'a>(&'a self, device: &'a Device, ours: &'a Ours) -> Answer<'a, Box<dyn Session>> {
         Box::pin(self.open(device, ours))
+    }
+
+    fn dismiss<'a>(&'a self, session: &'a SessionId) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let Shared { api, pace, .. } = &*self.shared;
+            let read = |response: &_| refusal::check(response, Asked::Session);
+            let sent = pace.send(api.close(session), Repeat::Always, read).await;
+            match sent.result {
+                Err(Cause::SessionLost) => Ok(()),
+                result => result,
+            }
+        })
     }
 
     fn spent(&self) -> Spent {

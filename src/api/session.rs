@@ -305,8 +305,9 @@ impl Session for LiveSession {
         Box::pin(async move {
             let Shared { api, .. } = &*self.shared;
             let listed = self.ask(api.commands(&self.id), answer::commands).await?;
-            let read = |response: &_| answer::session(response, Asked::Session);
-            let next = self.ask(api.session(&self.id), read).await?.commands_so_far;
+            let next = self
+                .ask(api.session(&self.id), answer::next_command)
+                .await?;
             let found = sought(command, known, &listed, next);
             if let Sought::There(id) = found {
                 let (command, at) = (command.clone(), Instant::now());
@@ -687,6 +688,94 @@ mod tests {
             assert_eq!(session.issue(&command).await.is_ok(), posts == 2);
             assert_eq!(count(&log, "POST /sessions/1:5/commands"), posts);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_command_is_told_by_list_and_count_together() {
+        let delete = |path: &str| Command::DeleteFile { path: path.into() };
+        let listed = |id: u64, path: &str| json!({"id": id, "name": "DELETE FILE", "input": {"object": path}});
+        let there = Ok(Sought::There(CommandId(1)));
+        let lost = || Cause::BadAnswer {
+            detail: String::new(),
+        };
+        let table = [
+            (
+                json!([listed(0, "a"), listed(1, "b")]),
+                json!({"current_command_index": 2}),
+                there,
+            ),
+            (
+                json!([listed(0, "a")]),
+                json!({"current_command_index": 1}),
+                Ok(Sought::NotThere),
+            ),
+            (
+                json!([listed(0, "a")]),
+                json!({"current_command_index": 2}),
+                Ok(Sought::Unclear),
+            ),
+            (
+                json!([]),
+                json!({"current_command_index": 0}),
+                Ok(Sought::Unclear),
+            ),
+            (
+                json!([listed(0, "a"), listed(1, "c")]),
+                json!({"current_command_index": 2}),
+                Ok(Sought::Unclear),
+            ),
+            (
+                json!({"errors": []}),
+                json!({"current_command_index": 1}),
+                Err(lost()),
+            ),
+            (
+                json!([listed(0, "a")]),
+                json!({"status": "ACTIVE"}),
+                Err(lost()),
+            ),
+        ];
+        for (list, view, expected) in table {
+            let case = format!("{list} {view}");
+            let script = Box::new(move |what: &str, _: Duration| match what {
+                "GET /sessions/1:5/commands" => ok(&list),
+                _ => ok(&view),
+            });
+            let (mut session, _, log) = session("ACTIVE", script).await;
+            let known = BTreeSet::from([CommandId(0)]);
+            let found = session.seek(&delete("b"), &known).await;
+            let told = |cause| match cause {
+                Cause::BadAnswer { .. } => lost(),
+                other => other,
+            };
+            assert_eq!(found.map_err(told), expected, "{case}");
+            assert_eq!(count(&log, "POST /sessions/1:5/commands"), 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_was_found_is_waited_for_like_any_other() {
+        let mut session = {
+            let script = Box::new(|what: &str, at: Duration| match what {
+                "GET /sessions/1:5/commands" => {
+                    ok(&json!([{"id": 0, "name": "kill", "object": 7}]))
+                }
+                "GET /sessions/1:5" => ok(&json!({"current_command_index": 1})),
+                "GET /sessions/1:5/keepalive" => status(204),
+                _ if at < Duration::from_secs(3) => ok(&json!({"id": 0, "status": "PENDING"})),
+                _ => ok(&json!({"id": 0, "status": "COMPLETE"})),
+            });
+            session("ACTIVE", script).await.0
+        };
+        let kill = Command::Kill {
+            pid: 7,
+            created: None,
+            path: "x".into(),
+        };
+        let found = session.seek(&kill, &BTreeSet::new()).await;
+        assert_eq!(found, Ok(Sought::There(CommandId(0))));
+        let reply = session.finish(&kill, CommandId(0), after(60)).await;
+        assert_eq!(reply.expect("ends").result, CommandResult::Done);
     }
 
     #[tokio::test(start_paused = true)]

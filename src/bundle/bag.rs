@@ -12,6 +12,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
+pub(super) const MANIFEST: &str = "manifest-sha256.txt";
+pub(super) const TAG_MANIFEST: &str = "tagmanifest-sha256.txt";
 const DECLARATION: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
 
 /// What the bag says of itself; nothing that an endpoint could have written.
@@ -27,9 +29,9 @@ pub struct BagInfo {
 pub struct SealedBag {
     /// Lower-case hex of the hash that covers, through the manifests, everything in the bag.
     pub tag_manifest_sha256: String,
-    run: PathBuf,
-    root: PathBuf,
-    destination: String,
+    pub(super) run: PathBuf,
+    pub(super) root: PathBuf,
+    pub(super) destination: String,
 }
 
 impl Bag {
@@ -48,6 +50,7 @@ impl Bag {
             .contents
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
+        contents.check()?;
         if !contents.files.contains_key(DEVICE) {
             return Err(DiskError::NoDevice { path: root });
         }
@@ -70,11 +73,11 @@ impl Bag {
         for (name, text) in [
             ("bagit.txt", DECLARATION.to_owned()),
             ("bag-info.txt", about),
-            ("manifest-sha256.txt", manifest(&payload)),
+            (MANIFEST, manifest(&payload)),
         ] {
             tags.insert(name.to_owned(), write_tag(&root, name, &text)?);
         }
-        let seal = write_tag(&root, "tagmanifest-sha256.txt", &manifest(&tags))?;
+        let seal = write_tag(&root, TAG_MANIFEST, &manifest(&tags))?;
 
         // In reverse order a directory comes before the one that it lies in.
         for directory in contents.directories.iter().rev() {

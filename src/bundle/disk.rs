@@ -2,10 +2,11 @@
 //!
 //! No policy here: which names exist and in which order things become durable is decided above.
 
+use super::lock::Holder;
 use crate::model::outcome::Cause;
 use crate::text::escape::Escaped;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Why something could not be put on disk, or not there.
@@ -17,8 +18,12 @@ pub enum DiskError {
         path: PathBuf,
         source: io::Error,
     },
-    #[error("`{}` is in use by another process", shown(path))]
-    InUse { path: PathBuf },
+    #[error("`{}` is in use by another process{}", shown(path), known_of(holder.as_ref()))]
+    InUse {
+        path: PathBuf,
+        /// Where it can be told.
+        holder: Option<Holder>,
+    },
     /// Only names of our own alphabet become paths.
     #[error("`{}` cannot be the name of a file here", Escaped(name))]
     BadName { name: String },
@@ -26,6 +31,22 @@ pub enum DiskError {
     Receiving { path: PathBuf },
     #[error("`{}` has no device.json yet", shown(path))]
     NoDevice { path: PathBuf },
+    /// Evidence is never mended after it was sealed.
+    #[error(
+        "`{}` is not what was sealed: {what}; nothing in it was changed, compare it with a copy",
+        shown(path)
+    )]
+    Changed { path: PathBuf, what: String },
+    #[error(
+        "`{}` is a bag that the run's journal does not know of; move it out of the run directory",
+        shown(path)
+    )]
+    Unknown { path: PathBuf },
+    #[error(
+        "`{}` is no directory of ours; move it out of the run directory",
+        shown(path)
+    )]
+    NotADirectory { path: PathBuf },
 }
 
 impl From<DiskError> for Cause {
@@ -38,6 +59,16 @@ impl From<DiskError> for Cause {
 
 fn shown(path: &Path) -> String {
     Escaped(&path.to_string_lossy()).to_string()
+}
+
+fn known_of(holder: Option<&Holder>) -> String {
+    match holder {
+        None => String::new(),
+        Some(Holder { pid, host, .. }) => {
+            let host = host.as_ref().map(|host| format!(" on {}", Escaped(host)));
+            format!(": {pid}{}", host.unwrap_or_default())
+        }
+    }
 }
 
 /// Names the operation and the path of an IO error.
@@ -71,6 +102,75 @@ pub(super) fn beneath(root: &Path, relative: &str) -> Result<PathBuf, DiskError>
         path.push(part);
         path
     }))
+}
+
+/// Opens a regular file below `root` that is there already; no link on the way there is followed.
+pub(super) fn open_beneath(
+    root: &Path,
+    relative: &str,
+    options: &OpenOptions,
+) -> Result<Option<File>, DiskError> {
+    let path = beneath(root, relative)?;
+    for directory in super::path::directories(relative) {
+        if !is_directory(&beneath(root, directory)?)? {
+            return Ok(None);
+        }
+    }
+    let Some(found) = looked_at(&path)?.filter(fs::Metadata::is_file) else {
+        return Ok(None);
+    };
+    let file = options.open(&path).at("opening", &path)?;
+    // It may have been replaced by a link meanwhile.
+    let opened = file.metadata().at("looking at", &path)?;
+    Ok(Some(file).filter(|_| is_same(&found, &opened)))
+}
+
+#[cfg(unix)]
+fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &fs::Metadata, other: &fs::Metadata) -> bool {
+    other.is_file()
+}
+
+/// What a file below `root` holds, as [`open_beneath`] finds it.
+pub(super) fn read_beneath(root: &Path, relative: &str) -> Result<Option<Vec<u8>>, DiskError> {
+    let Some(mut file) = open_beneath(root, relative, OpenOptions::new().read(true))? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    let path = beneath(root, relative)?;
+    file.read_to_end(&mut bytes).at("reading", &path)?;
+    Ok(Some(bytes))
+}
+
+/// Whether a directory, and no link to one, lies there.
+pub(super) fn is_directory(path: &Path) -> Result<bool, DiskError> {
+    Ok(looked_at(path)?.is_some_and(|found| found.is_dir()))
+}
+
+/// What lies there by itself, if anything does.
+pub(super) fn looked_at(path: &Path) -> Result<Option<fs::Metadata>, DiskError> {
+    match path.symlink_metadata() {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).at("looking at", path),
+    }
+}
+
+/// Takes away what is no evidence, whatever it is; links are not followed.
+#[expect(clippy::disallowed_methods, reason = "this is the place that may")]
+pub(super) fn remove(path: &Path) -> Result<(), DiskError> {
+    let removed = if is_directory(path)? {
+        fs::remove_dir_all(path)
+    } else {
+        // Windows has links that count as directories.
+        fs::remove_file(path).or_else(|error| fs::remove_dir(path).map_err(|_| error))
+    };
+    removed.at("removing", path)
 }
 
 /// A new file, readable by its owner alone. Fails if anything has that name, a dangling link too.

@@ -3,7 +3,7 @@
 use super::disk::{self, At, DiskError};
 use crate::text::json::hex;
 use sha2::{Digest as _, Sha256};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,6 @@ pub(super) struct Digest {
     pub(super) sha256: String,
 }
 
-#[cfg(test)]
 impl Digest {
     pub(super) fn of(bytes: &[u8]) -> Self {
         Self {
@@ -36,6 +35,8 @@ pub(super) struct HashedFile {
     mark: (Sha256, u64),
     /// A failed write may have left bytes that were never hashed.
     is_torn: bool,
+    /// Something may lie in the operating system's memory only.
+    is_dirty: bool,
 }
 
 impl HashedFile {
@@ -47,7 +48,20 @@ impl HashedFile {
             size: 0,
             mark: (Sha256::new(), 0),
             is_torn: false,
+            is_dirty: true,
         })
+    }
+
+    /// Makes what was written so far durable and renames the file, in place of what has that name.
+    pub(super) fn take_place(&mut self, path: PathBuf) -> Result<(), DiskError> {
+        self.file.sync_all().at("syncing", &self.path)?;
+        disk::rename_over(&self.path, &path)?;
+        self.path = path;
+        Ok(())
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -56,6 +70,7 @@ impl HashedFile {
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.mend()?;
+        self.is_dirty = true;
         if let Err(error) = self.file.write_all(bytes) {
             self.is_torn = true;
             return Err(error);
@@ -75,6 +90,15 @@ impl HashedFile {
     /// What was written so far stays, however often what follows starts over.
     pub(super) fn mark(&mut self) {
         self.mark = (self.hasher.clone(), self.size);
+    }
+
+    /// Another handle on it if anything was written since the last one was asked for, to be synced while
+    /// others write on.
+    pub(super) fn unsynced(&mut self) -> Result<Option<File>, DiskError> {
+        if !std::mem::take(&mut self.is_dirty) {
+            return Ok(None);
+        }
+        self.file.try_clone().at("syncing", &self.path).map(Some)
     }
 
     /// Makes the contents durable; the file keeps its name.
@@ -110,13 +134,31 @@ pub(super) fn write_new(path: PathBuf, bytes: &[u8]) -> Result<Digest, DiskError
 
 /// Lower-case hex of the SHA-256 of a file's contents, read in pieces.
 pub(super) fn hash_file(path: &Path) -> Result<String, DiskError> {
-    let mut file = File::open(path).at("opening", path)?;
+    let file = File::open(path).at("opening", path)?;
+    digest_of(file, path).map(|digest| digest.sha256)
+}
+
+/// What a file below `root` holds, if it is there; no link is followed.
+pub(super) fn digest_beneath(root: &Path, relative: &str) -> Result<Option<Digest>, DiskError> {
+    let file = disk::open_beneath(root, relative, OpenOptions::new().read(true))?;
+    let path = disk::beneath(root, relative)?;
+    file.map(|file| digest_of(file, &path)).transpose()
+}
+
+fn digest_of(mut file: File, path: &Path) -> Result<Digest, DiskError> {
     let mut hasher = Sha256::new();
+    let mut size = 0;
     let mut piece = vec![0; 64 * 1024];
     loop {
         match file.read(&mut piece) {
-            Ok(0) => return Ok(hex(&hasher.finalize())),
-            Ok(n) => hasher.update(&piece[..n]),
+            Ok(0) => {
+                let sha256 = hex(&hasher.finalize());
+                return Ok(Digest { size, sha256 });
+            }
+            Ok(n) => {
+                hasher.update(&piece[..n]);
+                size += n as u64;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error).at("reading", path),
         }

@@ -6,10 +6,11 @@
 use super::disk::{self, At, DiskError};
 use super::hashed;
 use super::known::Known;
+use super::lock::{self, Holder};
 use super::path::directories;
-use super::store::Bag;
+use super::store::{self, Bag};
 use crate::clock;
-use crate::model::id::{DeviceId, RunId};
+use crate::model::id::{DeviceId, RunId, StepId};
 use crate::model::remote::RemoteText;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -112,9 +113,9 @@ impl Drop for Draft {
 /// A run that exists, held by this process alone.
 #[derive(Debug)]
 pub struct RunDir {
-    id: RunId,
-    path: PathBuf,
-    known: Arc<Known>,
+    pub(super) id: RunId,
+    pub(super) path: PathBuf,
+    pub(super) known: Arc<Known>,
     /// The operating system lets go of the lock when the file is closed, after a crash too.
     _lock: File,
 }
@@ -122,25 +123,24 @@ pub struct RunDir {
 impl RunDir {
     /// Takes over a run that no other process works on.
     pub fn open(path: &Path) -> Result<Self, DiskError> {
-        let id = path.file_name().unwrap_or_default().to_string_lossy();
+        // However it is called here, it is called one thing where it lies.
+        let real = path.canonicalize().at("opening", path)?;
+        let id = real.file_name().unwrap_or_default().to_string_lossy();
         check_id(&id)?;
-        let lock_path = path.join(LOCK);
-        let lock = OpenOptions::new()
-            .write(true)
-            .open(&lock_path)
-            .at("opening", &lock_path)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                id: RunId(id.into_owned()),
-                path: path.to_owned(),
-                known: Arc::new(Known::of(path)),
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(DiskError::InUse {
-                path: path.to_owned(),
-            }),
-            Err(TryLockError::Error(error)) => Err(error).at("locking", &lock_path),
-        }
+        let lock = locked(path, OpenOptions::new().read(true).write(true))?;
+        Holder::tell(&lock);
+        Ok(Self {
+            id: RunId(id.into_owned()),
+            path: path.to_owned(),
+            known: Arc::new(Known::of(path)),
+            _lock: lock,
+        })
+    }
+
+    /// Whether a process works on a run. Whoever asks at the same time hears the same.
+    pub fn is_held(path: &Path) -> bool {
+        let asked = File::open(path.join(LOCK)).map(|lock| lock.try_lock_shared());
+        matches!(asked, Ok(Err(TryLockError::WouldBlock)))
     }
 
     pub fn id(&self) -> &RunId {
@@ -153,14 +153,24 @@ impl RunDir {
 
     /// Starts a bag for a device; a later attempt at the same device gets a bag of its own.
     pub fn open_bag(&self, short_name: &RemoteText, device: DeviceId) -> Result<Bag, DiskError> {
-        let first = format!("{}_{device}", reduced(short_name));
-        let mut name = first.clone();
         let mut attempt = 1;
+        let mut name = bag_name(short_name, device, attempt);
         while self.exists(&format!("devices/{name}"))? || self.exists(&format!("work/{name}"))? {
             attempt += 1;
-            name = format!("{first}.{attempt}");
+            name = bag_name(short_name, device, attempt);
         }
         Bag::start(&self.path, &self.id, &name, device, &self.known)
+    }
+
+    /// The bytes of a step's file in a bag that was published, if it has one.
+    pub fn read_step(
+        &self,
+        bag: &str,
+        ordinal: usize,
+        step: &StepId,
+    ) -> Result<Option<Vec<u8>>, DiskError> {
+        let relative = format!("{bag}/{}", store::step_file(ordinal, step));
+        disk::read_beneath(&self.path, &relative)
     }
 
     /// Writes a file that can be made again from the rest: it replaces an earlier one, whole.
@@ -217,13 +227,9 @@ impl RunDir {
         self.write(MANIFEST, text.as_bytes())
     }
 
-    fn exists(&self, relative: &str) -> Result<bool, DiskError> {
+    pub(super) fn exists(&self, relative: &str) -> Result<bool, DiskError> {
         let path = disk::beneath(&self.path, relative)?;
-        match path.symlink_metadata() {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error).at("looking at", &path),
-        }
+        disk::looked_at(&path).map(|found| found.is_some())
     }
 }
 
@@ -262,6 +268,21 @@ impl Drop for RunFile {
     }
 }
 
+/// The lock on the run that lies there.
+fn locked(run: &Path, options: &OpenOptions) -> Result<File, DiskError> {
+    let path = run.join(LOCK);
+    let Some(file) = disk::open_beneath(run, LOCK, options)? else {
+        return Err(io::Error::from(io::ErrorKind::NotFound)).at("opening", &path);
+    };
+    if lock::try_lock(&file, &path)? {
+        return Ok(file);
+    }
+    Err(DiskError::InUse {
+        path: run.to_owned(),
+        holder: Holder::of(file),
+    })
+}
+
 fn check_id(id: &str) -> Result<(), DiskError> {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     if id.is_empty() || !id.bytes().all(is_plain) {
@@ -270,6 +291,15 @@ fn check_id(id: &str) -> Result<(), DiskError> {
         });
     }
     Ok(())
+}
+
+/// The name of a device's bag: from the second attempt at it with a number.
+pub(super) fn bag_name(short_name: &RemoteText, device: DeviceId, attempt: u32) -> String {
+    let first = format!("{}_{device}", reduced(short_name));
+    match attempt {
+        1 => first,
+        n => format!("{first}.{n}"),
+    }
 }
 
 /// A host's name as part of a directory's: something that people recognise, unique by the number after it.
@@ -358,8 +388,20 @@ mod tests {
             "work",
         ];
         assert_eq!(names(&path), inside);
-        assert!(matches!(RunDir::open(&path), Err(DiskError::InUse { .. })));
+        assert!(RunDir::is_held(&path));
+        let held = RunDir::open(&path).unwrap_err();
+        let said = format!("is in use by another process: {}", std::process::id());
+        assert!(held.to_string().contains(&said), "{held}");
+        let line = fs::read_to_string(path.join(LOCK)).unwrap();
+        let Err(DiskError::InUse { holder, .. }) = RunDir::open(&path) else {
+            panic!("it is held");
+        };
+        assert_eq!(serde_json::from_str::<Holder>(&line).ok(), holder);
+        fs::write(path.join(LOCK), "\u{1b}").unwrap();
+        let held = RunDir::open(&path).unwrap_err();
+        assert!(held.to_string().ends_with("by another process"), "{held}");
         drop(run);
+        assert!(!RunDir::is_held(&path));
         assert_eq!(
             RunDir::open(&path).unwrap().id().as_str(),
             "20261121T170311Z-k3v9q2"
@@ -369,6 +411,26 @@ mod tests {
         assert!(again.publish().is_err(), "a run is never replaced");
         assert_eq!(names(&path), inside);
         assert_eq!(names(dir.path()).len(), 1);
+    }
+
+    #[test]
+    fn a_run_is_known_by_where_it_lies_however_it_is_called() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = sample(dir.path()).path().to_owned();
+        let mut called = vec![path.join("devices").join(".."), path.join(".")];
+        #[cfg(unix)]
+        {
+            let link = dir.path().join("the_latest");
+            std::os::unix::fs::symlink(&path, &link).unwrap();
+            called.push(link);
+        }
+        for typed in called {
+            let run = RunDir::open(&typed).unwrap();
+            assert_eq!(run.id().as_str(), "20261121T170311Z-k3v9q2");
+            assert_eq!(run.path(), typed);
+        }
+        assert!(RunDir::open(&dir.path().join("missing")).is_err());
+        assert!(RunDir::open(dir.path()).is_err());
     }
 
     #[test]

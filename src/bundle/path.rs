@@ -60,6 +60,32 @@ pub struct Way {
     pub zipped: bool,
 }
 
+impl Way {
+    fn suffix(self, version: u32) -> String {
+        let (mark, ending) = self.marks();
+        match version {
+            1 => format!("{mark}{ending}"),
+            n => format!("{mark}={n}{ending}"),
+        }
+    }
+
+    /// At most which version of its original a place is for. What looks like a number may belong to the name.
+    fn version(self, place: &str) -> u32 {
+        let (_, ending) = self.marks();
+        let stem = place.strip_suffix(ending).unwrap_or(place);
+        let number = stem.rsplit_once('=').map(|(_, number)| number);
+        let number = number.and_then(|number| number.parse::<u16>().ok());
+        number.map_or(1, u32::from)
+    }
+
+    fn marks(self) -> (&'static str, &'static str) {
+        // No escape starts with `p`: this can be nobody's own name.
+        let mark = if self.partial { "=partial" } else { "" };
+        let ending = if self.zipped { ".zip" } else { "" };
+        (mark, ending)
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Taken {
     File,
@@ -76,23 +102,38 @@ impl PathMap {
     /// A free place for a file that lies in the bag in this way.
     pub fn claim_for(&mut self, original: &RemoteText, os: Os, way: Way) -> BundlePath {
         let bytes = exact_bytes(original);
-        let version = self.versions.entry((bytes.into(), way)).or_default();
-        *version += 1;
-        // No escape starts with `p`: this can be nobody's own name.
-        let mark = if way.partial { "=partial" } else { "" };
-        let ending = if way.zipped { ".zip" } else { "" };
-        let suffix = match version {
-            1 => format!("{mark}{ending}"),
-            n => format!("{mark}={n}{ending}"),
+        let versions = (bytes.into(), way);
+        let mut version = self.versions.get(&versions).copied().unwrap_or_default();
+        let path = loop {
+            version += 1;
+            let suffix = way.suffix(version);
+            let natural = natural(bytes, os).and_then(|path| self.respelt(path + &suffix, os));
+            match natural {
+                Some(path) if fits(&path) && self.is_free(&path) => break path,
+                _ => {}
+            }
+            // Nothing else has this hash, and the suffix is new for it, unless an earlier process filed it
+            // under a name that its index could not tell.
+            let path = hashed(bytes) + &suffix;
+            if self.is_free(&path) {
+                break path;
+            }
         };
-        let natural = natural(bytes, os).and_then(|path| self.respelt(path + &suffix, os));
-        let path = match natural {
-            Some(path) if fits(&path) && self.is_free(&path) => path,
-            // Nothing else has this hash, and the suffix is new for it.
-            _ => hashed(bytes) + &suffix,
-        };
+        self.versions.insert(versions, version);
         self.take(&path);
         BundlePath(path)
+    }
+
+    /// Takes note of a place that an earlier process gave; false if it cannot have done so.
+    pub(super) fn restore(&mut self, original: &RemoteText, way: Way, place: &str) -> bool {
+        if !fits(place) || !self.is_free(place) {
+            return false;
+        }
+        self.take(place);
+        let version = self.versions.entry((exact_bytes(original).into(), way));
+        let version = version.or_default();
+        *version = (*version + 1).max(way.version(place));
+        true
     }
 
     /// The path with its directories spelt as they are already. Only Windows means the same

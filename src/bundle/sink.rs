@@ -123,6 +123,8 @@ impl FileSink {
             versions.push((own.clone(), stored_path.clone()));
             stored_path
         };
+        let filed_as = (stored_path.clone(), self.original.clone());
+        contents.unlisted.extend([filed_as]);
         let zip = contents.files.get(&stored_path).filter(|_| way.zipped);
         Ok(StoredContent {
             zip_sha256: zip.map(|digest| digest.sha256.clone()),

@@ -13,12 +13,14 @@ use crate::model::id::{DeviceId, RunId, StepId};
 use crate::model::remote::RemoteText;
 use crate::model::row::StoredFile;
 use crate::text::json;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 pub(super) const DEVICE: &str = "data/device.json";
+pub(super) const OUTCOME: &str = "data/outcome.json";
 pub(super) const INDEX: &str = "data/files.ndjson";
 pub(super) const TRANSCRIPT: &str = "data/transcript.jsonl";
 
@@ -38,6 +40,18 @@ pub(super) struct Shared {
     pub(super) name: Box<str>,
     pub(super) known: Arc<Known>,
     pub(super) contents: Mutex<Contents>,
+    /// Held while something is made durable: who finds nothing to do must not be ahead of who does it.
+    pub(super) syncing: Mutex<()>,
+}
+
+/// A line of the index.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Line<File> {
+    #[serde(flatten)]
+    pub(super) file: File,
+    /// The path that the file is filed under, where it is not the one that it was fetched from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) filed_as: Option<RemoteText>,
 }
 
 pub(super) struct Contents {
@@ -50,8 +64,14 @@ pub(super) struct Contents {
     pub(super) paths: PathMap,
     /// What the versions of an original hold and where they lie, by the way in which they do.
     pub(super) places: HashMap<(RemoteText, Way), Vec<(Digest, String)>>,
+    /// Under which path what lies at a place is filed, until the index has its line.
+    pub(super) unlisted: HashMap<String, RemoteText>,
     /// Files begun, to name the next.
-    parts: u64,
+    pub(super) parts: u64,
+    /// Directories with names that may lie in the operating system's memory only.
+    pub(super) dirty: BTreeSet<PathBuf>,
+    /// A sync failed. What it should have kept may be gone, however the next one ends.
+    pub(super) is_lost: bool,
 }
 
 impl Bag {
@@ -73,18 +93,34 @@ impl Bag {
             transcript: HashedFile::create(disk::beneath(&root, TRANSCRIPT)?)?,
             paths: PathMap::default(),
             places: HashMap::new(),
+            unlisted: HashMap::new(),
             parts: 0,
+            dirty: new_names(run_path, &root),
+            is_lost: false,
         };
+        Self::with(run_path, run, name, device, known, contents)
+    }
+
+    /// The bag `name` under construction, which holds this.
+    pub(super) fn with(
+        run_path: &Path,
+        run: &RunId,
+        name: &str,
+        device: DeviceId,
+        known: &Arc<Known>,
+        contents: Contents,
+    ) -> Result<Self, DiskError> {
         Ok(Self {
             run: run.clone(),
             run_path: run_path.to_owned(),
             device,
             destination: format!("devices/{name}"),
             shared: Arc::new(Shared {
-                root,
+                root: disk::beneath(run_path, &format!("work/{name}"))?,
                 name: name.into(),
                 known: Arc::clone(known),
                 contents: Mutex::new(contents),
+                syncing: Mutex::default(),
             }),
         })
     }
@@ -101,7 +137,11 @@ impl Bag {
 
     /// Adds a line to the index of stored files.
     pub fn index(&self, file: &StoredFile) -> Result<(), DiskError> {
-        append(&mut self.shared.lock().index, json::line(file))
+        let mut contents = self.shared.lock();
+        let filed_as = contents.unlisted.remove(&file.stored_path);
+        let filed_as = filed_as.filter(|original| *original != file.original_path);
+        let line = json::line(&Line { file, filed_as });
+        append(&mut contents.index, line)
     }
 
     /// Adds a line to the record of commands and answers; secrets are removed before.
@@ -117,7 +157,7 @@ impl Bag {
 
     /// How the device and its steps ended.
     pub fn outcome(&self, outcome: &impl Serialize) -> Result<(), DiskError> {
-        self.shared.document("data/outcome.json", outcome)
+        self.shared.document(OUTCOME, outcome)
     }
 
     /// The result of the step with this number in the playbook, counted from 1.
@@ -127,9 +167,37 @@ impl Bag {
         step: &StepId,
         result: &impl Serialize,
     ) -> Result<(), DiskError> {
-        let name = path::component(format!("{ordinal:02}-{step}.json").as_bytes());
-        self.shared.document(&format!("data/steps/{name}"), result)
+        self.shared.document(&step_file(ordinal, step), result)?;
+        // Whoever is told that the step has ended may count on what it brought.
+        self.shared.sync(&[Part::Index])
     }
+
+    /// The bytes of a step's file, if the bag has it.
+    pub fn read_step(&self, ordinal: usize, step: &StepId) -> Result<Option<Vec<u8>>, DiskError> {
+        let relative = step_file(ordinal, step);
+        if !self.shared.lock().files.contains_key(&relative) {
+            return Ok(None);
+        }
+        disk::read_beneath(&self.shared.root, &relative)
+    }
+
+    /// Makes durable what came so far: every file that has its place, the index and the transcript.
+    pub fn sync(&self) -> Result<(), DiskError> {
+        self.shared.sync(&[Part::Index, Part::Transcript])
+    }
+}
+
+/// What grows line by line.
+#[derive(Clone, Copy)]
+enum Part {
+    Index,
+    Transcript,
+}
+
+/// Where the result of a step lies, from the bag's root.
+pub(super) fn step_file(ordinal: usize, step: &StepId) -> String {
+    let name = path::component(format!("{ordinal:02}-{step}.json").as_bytes());
+    format!("data/steps/{name}")
 }
 
 impl Shared {
@@ -137,6 +205,34 @@ impl Shared {
         self.contents
             .lock()
             .expect("nobody panics while holding it")
+    }
+
+    fn sync(&self, parts: &[Part]) -> Result<(), DiskError> {
+        let _turn = self.syncing.lock().expect("nobody panics while holding it");
+        let mut contents = self.lock();
+        contents.check()?;
+        let mut files = Vec::new();
+        for part in parts {
+            let part = match part {
+                Part::Index => &mut contents.index,
+                Part::Transcript => &mut contents.transcript,
+            };
+            let path = part.path().to_owned();
+            files.extend(part.unsynced()?.map(|file| (file, path)));
+        }
+        let directories = std::mem::take(&mut contents.dirty);
+        drop(contents);
+        // Not under the lock: others go on while the disk works.
+        let mut synced = Ok(());
+        for (file, path) in files {
+            synced = synced.and_then(|()| file.sync_all().at("syncing", &path));
+        }
+        // In reverse order a directory comes before the one that it lies in.
+        for directory in directories.iter().rev() {
+            synced = synced.and_then(|()| disk::sync_dir(directory));
+        }
+        self.lock().is_lost |= synced.is_err();
+        synced
     }
 
     fn document(&self, relative: &str, value: &impl Serialize) -> Result<(), DiskError> {
@@ -169,14 +265,33 @@ impl Contents {
     /// The path of a file to be, in directories that exist.
     pub(super) fn make_place(&mut self, root: &Path, relative: &str) -> Result<PathBuf, DiskError> {
         let place = disk::beneath(root, relative)?;
+        let mut parent = root.to_owned();
         for directory in path::directories(relative) {
+            let path = disk::beneath(root, directory)?;
             if !self.directories.contains(directory) {
-                disk::create_dir(&disk::beneath(root, directory)?)?;
+                disk::create_dir(&path)?;
                 self.directories.insert(directory.to_owned());
+                self.dirty.insert(parent);
             }
+            parent = path;
         }
+        self.dirty.insert(parent);
         Ok(place)
     }
+
+    /// Refuses to go on after something was lost.
+    pub(super) fn check(&self) -> Result<(), DiskError> {
+        if self.is_lost {
+            let lost = io::Error::other("an earlier sync failed, and what it was for may be gone");
+            return Err(lost).at("syncing", self.index.path());
+        }
+        Ok(())
+    }
+}
+
+/// Where the names of a bag that is new lie.
+pub(super) fn new_names(run_path: &Path, root: &Path) -> BTreeSet<PathBuf> {
+    BTreeSet::from([run_path.join("work"), root.to_owned(), root.join("data")])
 }
 
 fn append(file: &mut HashedFile, mut line: String) -> Result<(), DiskError> {

@@ -1,5 +1,7 @@
 //! Exit codes. They are an interface: scripts and schedulers act on them.
 
+use super::signals;
+use crate::bundle::DiskError;
 use crate::model::event::Stop;
 use crate::model::outcome::{Cause, DeviceState};
 use crate::model::state::RunState;
@@ -23,15 +25,19 @@ pub(super) enum Exit {
     Failed,
     /// Complete; only unreachable devices are missing.
     Unreachable,
-    /// Stopped by a step with `on_error: stop_run`.
+    /// Stopped by a step with `on_error: stop_run`, or by a file named `STOP`.
     Stopped,
     /// At least one outcome is unknown: a person must decide.
     Unknown,
     /// The journal or the output could not be written.
     Output,
+    /// Another process works on the run.
+    Locked,
+    /// What a run left cannot be read, or was changed.
+    Unreadable,
     /// SIGINT.
     Interrupted,
-    /// SIGTERM.
+    /// SIGTERM, or SIGHUP.
     Terminated,
 }
 
@@ -49,8 +55,18 @@ impl Exit {
             Self::Stopped => 12,
             Self::Unknown => 13,
             Self::Output => 15,
+            Self::Locked => 16,
+            Self::Unreadable => 23,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+        }
+    }
+
+    /// How the program ends that cannot work on a run directory.
+    pub(super) const fn of_disk(error: &DiskError) -> Self {
+        match error {
+            DiskError::InUse { .. } => Self::Locked,
+            _ => Self::Output,
         }
     }
 
@@ -70,14 +86,19 @@ impl Exit {
         let bug = state
             .devices()
             .any(|(_, record)| matches!(record.state(), Some((_, Some(reason))) if matches!(reason.cause, Cause::Internal { .. })));
+        // Devices that nobody has come to, or that a person made outstanding again.
+        let is_open = (state.devices()).any(|(_, record)| record.state().is_none());
         match state.stop() {
             _ if bug => Self::Bug,
             Some(Stop::Output { .. }) => Self::Output,
-            Some(Stop::Signal { number: 15 }) => Self::Terminated,
+            Some(Stop::Signal {
+                number: signals::HANGUP | signals::TERMINATE,
+            }) => Self::Terminated,
             Some(Stop::Signal { .. }) => Self::Interrupted,
             _ if any(&[DeviceState::Unknown]) => Self::Unknown,
             Some(Stop::Step { .. } | Stop::File) => Self::Stopped,
             Some(Stop::Backend { .. }) => Self::Backend,
+            None if is_open => Self::Failed,
             None if any(&[
                 DeviceState::Failed,
                 DeviceState::Partial,
@@ -98,6 +119,17 @@ mod tests {
     use crate::model::event::{DeviceEnd, EventKind, OnError, RunEvent};
     use crate::model::id::DeviceId;
     use crate::model::outcome::Outcome;
+
+    #[test]
+    fn a_run_that_another_works_on_has_its_own_code() {
+        let path = std::path::PathBuf::from("runs/r-1");
+        let held = DiskError::InUse {
+            path: path.clone(),
+            holder: None,
+        };
+        assert_eq!(Exit::of_disk(&held).code(), 16);
+        assert_eq!(Exit::of_disk(&DiskError::NoDevice { path }).code(), 15);
+    }
 
     #[test]
     fn the_worst_wins() {
@@ -151,6 +183,11 @@ mod tests {
             (vec![unknown(), failed(), walked(), unreachable()], 13),
             (vec![unknown(), walked(), signal(2)], 130),
             (vec![walked(), signal(15)], 143),
+            (vec![walked(), signal(1)], 143),
+            (
+                vec![walked(), EventKind::RunStopped { stop: Stop::File }],
+                12,
+            ),
             (vec![walked(), signal(2), signal(15)], 130),
             (
                 vec![

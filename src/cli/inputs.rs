@@ -10,7 +10,6 @@ use super::options::Scope;
 use super::output::Output;
 use crate::playbook::Playbook;
 use crate::playbook::input::{self, Given, Input, take_secrets};
-use crate::secret::mark;
 use crate::text::diagnostic::Diagnostics;
 use crate::text::escape::Escaped;
 use crate::text::source::Source;
@@ -198,19 +197,4 @@ fn unreadable(all: Diagnostics, source: &Source, playbook: &Playbook, output: &O
     }
     load::show(&all.into_vec(), source, output);
     Failure::new(Exit::Usage, message)
-}
-
-/// What was typed, with a mark in the place of a secret.
-pub(super) fn shown(pair: &str, playbook: &Playbook) -> String {
-    match pair.split_once('=') {
-        Some((name, _))
-            if playbook
-                .inputs
-                .iter()
-                .any(|one| one.secret && one.name == name.trim()) =>
-        {
-            format!("{}={}", name.trim(), mark(name.trim()))
-        }
-        _ => pair.to_owned(),
-    }
 }

@@ -5,7 +5,9 @@
 mod again;
 mod backend;
 mod check;
+mod conclude;
 mod exit;
+mod follow;
 mod inputs;
 mod library;
 mod load;
@@ -14,6 +16,7 @@ mod options;
 mod output;
 mod past;
 mod plan;
+mod resume;
 mod run;
 mod schema;
 mod signals;
@@ -21,6 +24,7 @@ mod simulate;
 mod steps;
 mod test;
 mod told;
+mod vigil;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit::Exit;
@@ -51,10 +55,12 @@ Exit codes:
     5  no device matched
    10  complete, but some device failed
    11  complete, only unreachable devices are missing
-   12  stopped by a step with on_error: stop_run
+   12  stopped by a step with on_error: stop_run, or by a file named STOP in the run directory
    13  an outcome is unknown: a person must decide
    15  the journal or the output could not be written
-  130, 143  interrupted";
+   16  another process works on the run
+   23  what an earlier run left cannot be read
+  130, 143  interrupted; resumable";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -64,6 +70,10 @@ enum Command {
     Plan(plan::PlanArgs),
     #[command(flatten)]
     OneLiner(OneLiner),
+    /// Go on with a run that was interrupted, or with the devices that were not there.
+    Resume(resume::ResumeArgs),
+    /// Say what came of a step whose outcome is unknown.
+    Resolve(resume::ResolveArgs),
     /// List the runs that were made, the newest first.
     Runs(past::RunsArgs),
     /// Show a run, its devices by state and reason, and what is outstanding.
@@ -93,12 +103,17 @@ fn parse() -> Result<Cli, clap::Error> {
     let nothing = hidden(&|_| false);
     // A playbook of one step has neither inputs nor steps to choose from.
     let no_choice = hidden(&|heading| !matches!(heading, "Inputs" | "Steps"));
-    let commands =
-        ["check", "runs", "show", "test", "steps", "simulate"].map(|name| (name, &nothing));
+    let commands = [
+        "check", "resolve", "runs", "show", "test", "steps", "simulate",
+    ]
+    .map(|name| (name, &nothing));
+    // The plan has its devices and its steps.
+    let no_plan = hidden(&|heading| !matches!(heading, "Devices" | "Steps"));
     let one_liners = one_liner::NAMES.map(|name| (name, &no_choice));
     let command = commands
         .into_iter()
         .chain(one_liners)
+        .chain([("resume", &no_plan)])
         .fold(Cli::command(), |command, (name, hidden)| {
             command.mut_subcommand(name, |command| command.args(hidden))
         });
@@ -137,8 +152,10 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(args, &cli.global.scope, &output).await,
             Command::Plan(args) => plan::run(args, &cli.global.scope, &output).await,
             Command::OneLiner(asked) => one_liner::run(asked, &cli.global.scope, &output).await,
+            Command::Resume(args) => resume::resume(&args, &cli.global.scope, &output).await,
+            Command::Resolve(args) => resume::resolve(&args, &output).await,
             Command::Runs(args) => past::runs(&args, &output),
-            Command::Show(args) => past::show(&args, &output),
+            Command::Show(args) => past::show(&args, &output).await,
             Command::Check(args) => check::run(&args, &output),
             Command::Test(args) => test::run(&args, &output),
             Command::Steps(args) => steps::run(&args, &output),

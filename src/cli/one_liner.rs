@@ -3,7 +3,6 @@
 //! It is a run like any other: the playbook is checked, planned, run, and kept in the run directory. What
 //! it brought is shown too, as whoever asks for one thing wants to see it.
 
-use super::again::Typed;
 use super::exit::Exit;
 use super::options::Scope;
 use super::output::Output;
@@ -154,15 +153,15 @@ enum Action<'a> {
 /// Runs one step on the devices that the targets select.
 pub(super) async fn run(asked: OneLiner, scope: &Scope, output: &Output) -> Result<Exit, Failure> {
     run::writable(asked.about())?;
-    let typed = asked.typed();
-    let name = format!("sortie {}", typed.command);
-    let text = asked.playbook(typed.command)?;
+    let command = asked.command();
+    let name = format!("sortie {command}");
+    let text = asked.playbook(command)?;
     let none = |_: &str| Err(Unavailable::Missing);
     let playbook = load::playbook(&name, text.as_bytes(), &none, output)?;
     let (plan, backend) = plan::of(playbook, Purpose::Run, &alone, scope, output).await?;
     let nothing = asked.nothing();
     let asked = Asked {
-        typed,
+        command,
         about: asked.about(),
         show: &|view| show(view, nothing),
     };
@@ -188,44 +187,13 @@ impl OneLiner {
         }
     }
 
-    /// The command line again.
-    fn typed(&self) -> Typed {
-        let number = |number: &Option<u64>| number.map(|number| number.to_string());
-        let (command, operands, options) = match self {
-            Self::Get(get) => ("get", get.paths.clone(), vec![]),
-            Self::Ls(ls) => (
-                "ls",
-                vec![ls.path.clone()],
-                vec![("--depth", number(&ls.depth))],
-            ),
-            Self::Ps(ps) => ("ps", vec![], vec![("--match", ps.matching.clone())]),
-            Self::Reg(reg) => (
-                "reg",
-                vec![reg.key.clone()],
-                vec![
-                    ("--value", reg.value.clone()),
-                    ("--depth", number(&reg.depth)),
-                    ("--hives", reg.hives.clone()),
-                ],
-            ),
-            Self::Exec(exec) => (
-                "exec",
-                vec![exec.command.clone()],
-                vec![
-                    ("--effect", Some(exec.effect.clone())),
-                    (
-                        "--expect-code",
-                        exec.expect_code.map(|code| code.to_string()),
-                    ),
-                ],
-            ),
-        };
-        let given = |(flag, value): (_, Option<String>)| Some((flag, value?));
-        Typed {
-            command,
-            operands,
-            options: options.into_iter().filter_map(given).collect(),
-            has_devices: false,
+    const fn command(&self) -> &'static str {
+        match self {
+            Self::Get(_) => "get",
+            Self::Ls(_) => "ls",
+            Self::Ps(_) => "ps",
+            Self::Reg(_) => "reg",
+            Self::Exec(_) => "exec",
         }
     }
 
@@ -297,7 +265,7 @@ fn show(view: &View<'_>, nothing: &str) -> Result<(), ReportError> {
     for device in &view.devices {
         let rows = results::rows(view, device)?;
         let record = view.state.device(device.id);
-        let bag = record.and_then(|record| record.bag.as_deref());
+        let bag = record.and_then(DeviceRecord::bag);
         let bag = bag.map(|bag| view.dir.path().join(bag).display().to_string());
         Output::result(&draw(&Came {
             name: &device.name,

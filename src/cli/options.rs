@@ -1,7 +1,8 @@
 //! Options that several commands share. They stand before or after the command.
 
+use crate::config::credentials::Endpoint;
 use clap::{Args, ValueEnum};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -53,7 +54,7 @@ impl Color {
 }
 
 /// What `run` and `plan` work on.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct Scope {
     /// A value for an input of the playbook; repeatable.
     #[arg(
@@ -106,9 +107,10 @@ pub(super) struct Scope {
     /// No steps before this one, by its id.
     #[arg(long, global = true, value_name = "STEP", help_heading = "Steps")]
     pub(super) start_at: Option<String>,
-    /// Use the built-in simulator with N devices that the targets select, or with those of a scenario
-    /// file; no credentials are read.
-    #[arg(long, global = true, value_name = "N|FILE", help_heading = "Backend", conflicts_with_all = ["profile", "credentials"], value_parser = simulated)]
+    /// Use the built-in simulator with N devices that the targets select, with those of a scenario file, or
+    /// one that runs already: `sortie simulate` with --control, whose address http://127.0.0.1:PORT is named
+    /// here, and which goes on when the run has ended. No credentials are read.
+    #[arg(long, global = true, value_name = "N|FILE|URL", help_heading = "Backend", conflicts_with_all = ["profile", "credentials"], value_parser = simulated)]
     pub(super) simulate: Option<Simulated>,
     /// Section of the credentials file.
     #[arg(long, global = true, value_name = "NAME", help_heading = "Backend")]
@@ -129,10 +131,19 @@ pub(super) enum Simulated {
     Count(u32),
     /// Those of a scenario file.
     Scenario(PathBuf),
+    /// Those of a simulator that runs already and tells about itself at this address.
+    Running(#[serde(serialize_with = "address")] Endpoint),
 }
 
-/// A number, or what is called like a file; a mistyped number is no file.
-fn simulated(text: &str) -> Result<Simulated, &'static str> {
+fn address<S: Serializer>(endpoint: &Endpoint, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(endpoint.url())
+}
+
+/// A number, an address, or what is called like a file; a mistyped number is no file.
+pub(super) fn simulated(text: &str) -> Result<Simulated, &'static str> {
+    if text.contains("://") {
+        return running(text).map(Simulated::Running);
+    }
     let is_file = [".yaml", ".yml", ".json"]
         .iter()
         .any(|suffix| text.ends_with(suffix));
@@ -141,7 +152,15 @@ fn simulated(text: &str) -> Result<Simulated, &'static str> {
     }
     devices(text)
         .map(Simulated::Count)
-        .map_err(|_| "expected a number from 1 to 100000, or a scenario file: NAME.yaml")
+        .map_err(|_| "expected a number from 1 to 100000, a scenario file: NAME.yaml, or the address of a simulator: http://127.0.0.1:PORT")
+}
+
+/// A simulator has changing steps carried out without asking, so it is looked for on this machine alone.
+fn running(text: &str) -> Result<Endpoint, &'static str> {
+    Endpoint::parse(text)
+        .ok()
+        .filter(|at| at.is_loopback() && at.is_plain() && at.url() == format!("http://{}", at.authority()))
+        .ok_or("a simulator that runs already is named by its control address on this machine: http://127.0.0.1:PORT")
 }
 
 /// How many devices a simulator has.
@@ -156,5 +175,49 @@ fn sessions(text: &str) -> Result<u16, &'static str> {
     match text.parse() {
         Ok(count @ 1..) => Ok(count),
         _ => Err("expected a number from 1 on"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_simulator_that_runs_is_on_this_machine() {
+        for text in [
+            "http://127.0.0.1:9000",
+            "http://127.8.0.1:9000",
+            "http://[::1]:9000/",
+            "http://localhost:9000",
+        ] {
+            assert!(
+                matches!(simulated(text), Ok(Simulated::Running(_))),
+                "{text}"
+            );
+        }
+        for text in [
+            "http://10.0.0.1:9000",
+            "http://127.0.0.1.example.com:9000",
+            "http://localhost.example.com",
+            "http://127.0.0.1@example.com",
+            "https://127.0.0.1:9000",
+            "https://defense.example.com",
+            "http://127.0.0.1:9000/books",
+            "http://127.0.0.1:9000?x",
+            "http://",
+            "ftp://127.0.0.1",
+            "http://example.com/fleet.yaml",
+        ] {
+            assert!(simulated(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn it_is_recorded_as_it_is_typed() {
+        for text in ["http://127.0.0.1:9000", "fleet.yaml"] {
+            let value = serde_json::to_value(simulated(text).unwrap()).unwrap();
+            assert_eq!(value, text);
+        }
+        assert_eq!(serde_json::to_value(simulated("7").unwrap()).unwrap(), 7);
     }
 }

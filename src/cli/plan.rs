@@ -10,6 +10,7 @@ use crate::clock;
 use crate::live::{DeviceQuery, Fleet};
 use crate::model::device::Device;
 use crate::model::id::StepId;
+use crate::plan::assets::Assets;
 use crate::plan::document::Document;
 use crate::plan::{self, Plan, PlanError, PlannedDevice, RunSettings};
 use crate::playbook::Playbook;
@@ -155,15 +156,15 @@ pub(super) async fn of(
     let assets = load::assets(&playbook, &inputs, &settings.selection, files, output)?;
     let backend = backend::connect(scope, &targets, output).await?;
     let devices = select(&backend.fleet, &targets).await?;
-    let mut plan = plan::build(
+    let plan = plan::build(
         Arc::clone(&playbook),
         inputs,
         settings,
         backend.fleet.backend(),
         devices,
+        assets,
     )
     .map_err(|error| unrendered(error, &playbook.source, output))?;
-    plan.assets = assets;
     Ok((plan, backend))
 }
 
@@ -259,6 +260,17 @@ pub(super) async fn reopen(
         )
         .hint("make it again with sortie plan -o")
     })?;
+    let files = library::to_send(Path::new(&document.path));
+    revive(&document, &files, scope, output).await
+}
+
+/// Makes a plan of a saved one, on its devices as they are now. `files` gives those that it sends.
+pub(super) async fn revive(
+    document: &Document,
+    files: &Library<'_>,
+    scope: &Scope,
+    output: &Output,
+) -> Result<(Plan, Backend), Failure> {
     // What was approved is what runs: the used playbooks come out of the plan, and never from the disk.
     let library = |path: &str| {
         let text = document.used.get(path).ok_or(Unavailable::Missing)?;
@@ -268,10 +280,14 @@ pub(super) async fn reopen(
     let playbook = load::playbook(&document.path, text, &library, output)?;
     load::refuse_not_built(&playbook.not_built(), &playbook.source, output)?;
     let inputs = inputs::again(&playbook, &document.inputs, scope, output)?;
-    let files = library::to_send(Path::new(&document.path));
     let selection = &document.settings.selection;
     // Whatever lies there now: its hash is part of what was approved.
-    let assets = load::assets(&playbook, &inputs, selection, &files, output)?;
+    let assets = load::assets(&playbook, &inputs, selection, files, output)?;
+    if *assets.sources() != document.sources {
+        let message = "a file that the plan sends is another one now; nothing was sent";
+        let hint = "put the file back that was approved, or make the plan again";
+        return Err(Failure::new(Exit::Refused, message).hint(hint));
+    }
     let ids = Ids(document.devices.iter().map(|line| line.id).collect());
     let mut targets = playbook.targets.clone();
     targets.selectors = vec![Selector::Ids(ids.clone())];
@@ -298,9 +314,8 @@ pub(super) async fn reopen(
         })
         .await
         .map_err(|cause| backend::failed(&cause))?;
-    let mut plan = on_devices(&document, playbook, inputs, answering, &found)
+    let plan = on_devices(document, (playbook, assets), inputs, answering, &found)
         .map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
-    plan.assets = assets;
     Ok((plan, backend))
 }
 
@@ -315,7 +330,7 @@ fn targets_for(scope: &Scope, playbook: &Playbook, by_id: Targets) -> Targets {
 
 fn on_devices(
     document: &Document,
-    playbook: Arc<Playbook>,
+    (playbook, assets): (Arc<Playbook>, Assets),
     inputs: Map<String, Value>,
     backend: crate::live::Backend,
     found: &[Device],
@@ -340,6 +355,7 @@ fn on_devices(
         document.settings.clone(),
         backend,
         devices,
+        assets,
     )?;
     for ((planned, row), line) in plan
         .devices

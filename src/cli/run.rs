@@ -1,22 +1,24 @@
 //! `sortie run`: a playbook on its devices, end to end.
 
-use super::again::{Typed, again};
-use super::backend::Backend;
+use super::backend::{Backend, Simulator};
+use super::conclude::{ShowEnd, conclude};
 use super::exit::Exit;
 use super::options::Scope;
 use super::output::Output;
 use super::plan::Purpose;
-use super::{Failure, plan, signals};
-use crate::bundle::{self, DiskError, Draft, RunDir};
+use super::{Failure, plan, vigil};
+use crate::bundle::{self, DiskError, Draft, Leases, RunDir};
 use crate::clock;
+use crate::config::state;
+use crate::ledger::resume::Rest;
 use crate::ledger::{Ledger, Writer, journal};
 use crate::live::Fleet;
 use crate::model::device::Device;
 use crate::model::event::{EventKind, RunEvent};
-use crate::model::id::RunId;
+use crate::model::id::{DeviceId, RunId};
 use crate::plan::Plan;
 use crate::plan::document::Document;
-use crate::report::{self, View};
+use crate::playbook::Playbook;
 use crate::run::cancel::Cancel;
 use crate::run::execute;
 use crate::run::job::Job;
@@ -24,13 +26,14 @@ use crate::step::cx::PIECE;
 use crate::text::escape::Escaped;
 use crate::text::json;
 use crate::ui::progress::{Show, watch};
-use crate::ui::summary::{Ending, draw};
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -65,10 +68,9 @@ pub(super) struct About {
 
 /// A run that somebody asked for.
 pub(super) struct Asked<'a> {
-    pub(super) typed: Typed,
+    pub(super) command: &'static str,
     pub(super) about: &'a About,
-    /// Shows what it wants of a run that came to its end, before the summary.
-    pub(super) show: &'a dyn Fn(&View<'_>) -> Result<(), report::ReportError>,
+    pub(super) show: ShowEnd<'a>,
 }
 
 pub(super) async fn run(args: RunArgs, scope: &Scope, output: &Output) -> Result<Exit, Failure> {
@@ -83,18 +85,8 @@ pub(super) async fn run(args: RunArgs, scope: &Scope, output: &Output) -> Result
             ));
         }
     };
-    let path = |path: &PathBuf| path.display().to_string();
     let asked = Asked {
-        typed: Typed {
-            command: "run",
-            operands: args.playbook.iter().map(path).collect(),
-            options: args
-                .plan
-                .iter()
-                .map(|plan| ("--plan", path(plan)))
-                .collect(),
-            has_devices: args.plan.is_some(),
-        },
+        command: "run",
         about: &args.about,
         show: &|_| Ok(()),
     };
@@ -114,15 +106,19 @@ pub(super) async fn perform(
     scope: &Scope,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    refuse_changes(&plan, asked, scope)?;
+    refuse_changes(&plan, asked.command, scope)?;
     let Backend { fleet, simulator } = backend;
-    let show = match (scope.json, output.is_terminal) {
-        (true, false) => Show::Nothing,
-        (_, true) => Show::Terminal,
-        (false, false) => Show::Plain,
-    };
+    let show = shown(scope, output);
     let ended = carry_out(asked.about, scope, plan, Arc::new(fleet), Some(show)).await;
-    let ended = ended.and_then(|carried| conclude(asked, scope, &carried, output));
+    let ended = ended.and_then(|carried| conclude(asked.show, scope, &carried, output));
+    leave(simulator, ended).await
+}
+
+/// Ends the simulator of a run, if there is one.
+pub(super) async fn leave(
+    simulator: Option<Simulator>,
+    ended: Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
     match (simulator, &ended) {
         // Whoever leaves at the second signal leaves sessions behind knowingly.
         (Some(simulator), Ok(exit)) if !exit.is_interrupt() => simulator.close().await?,
@@ -131,8 +127,17 @@ pub(super) async fn perform(
     ended
 }
 
+/// How whoever looks on is told.
+pub(super) const fn shown(scope: &Scope, output: &Output) -> Show {
+    match (scope.json, output.is_terminal) {
+        (true, false) => Show::Nothing,
+        (_, true) => Show::Terminal,
+        (false, false) => Show::Plain,
+    }
+}
+
 /// The rails that would guard a change are not built yet, so nothing changes a real device.
-fn refuse_changes(plan: &Plan, asked: &Asked<'_>, scope: &Scope) -> Result<(), Failure> {
+pub(super) fn refuse_changes(plan: &Plan, command: &str, scope: &Scope) -> Result<(), Failure> {
     let Some(step) = plan.changing().next() else {
         return Ok(());
     };
@@ -143,7 +148,7 @@ fn refuse_changes(plan: &Plan, asked: &Asked<'_>, scope: &Scope) -> Result<(), F
         "the step `{}` may change the endpoint, and this version runs such steps on simulated devices only",
         step.id
     );
-    let hint = match (asked.typed.command, step.kind.spec().key) {
+    let hint = match (command, step.kind.spec().key) {
         ("exec", _) => {
             "if the command only reads, say so: --effect read; or rehearse with --simulate"
         }
@@ -155,18 +160,44 @@ fn refuse_changes(plan: &Plan, asked: &Asked<'_>, scope: &Scope) -> Result<(), F
     Err(Failure::new(Exit::Refused, message).hint(hint))
 }
 
-fn unwritable(error: &DiskError) -> Failure {
-    Failure::new(Exit::Output, Escaped(&error.to_string()).to_string())
-        .hint("choose another directory with --out")
+/// How runs of ours on this machine keep out of each other's way. Simulated devices are each run's own.
+fn leases(plan: &Plan) -> Option<Leases> {
+    if plan.backend.simulated {
+        return None;
+    }
+    let why = match state::directory(&|name| std::env::var(name).ok()) {
+        Some(path) => match Leases::at(&path) {
+            Ok(leases) => return Some(leases),
+            Err(error) => error.to_string(),
+        },
+        None => "there is no state directory".to_owned(),
+    };
+    Output::say(&format!(
+        "warning: {}: other runs of sortie cannot see which devices this one works on",
+        Escaped(&why)
+    ));
+    None
+}
+
+pub(super) fn unwritable(error: &DiskError) -> Failure {
+    let failure = Failure::new(
+        Exit::of_disk(error),
+        Escaped(&error.to_string()).to_string(),
+    );
+    match error {
+        DiskError::InUse { .. } => failure.hint("wait for it; `sortie show` tells how far it is"),
+        _ => failure.hint("choose another directory with --out"),
+    }
 }
 
 /// A run that came to its end.
 pub(super) struct Carried {
-    run_id: RunId,
-    plan: Plan,
+    pub(super) run_id: RunId,
+    pub(super) playbook: Arc<Playbook>,
+    pub(super) simulated: bool,
     pub(super) devices: Vec<Device>,
     pub(super) dir: RunDir,
-    took: std::time::Duration,
+    pub(super) took: Duration,
 }
 
 /// The same way from a plan to its evidence, below `out`, with nobody looking on.
@@ -191,30 +222,62 @@ async fn carry_out(
     fleet: Arc<dyn Fleet>,
     show: Option<Show>,
 ) -> Result<Carried, Failure> {
-    let started = clock::now();
+    let (events, inbox) = mpsc::unbounded_channel();
+    let begun = open(about, scope, &plan, show.map(|_| events)).await?;
+    if show.is_some() {
+        announce(&plan, begun.dir.path());
+    }
+    conduct(begun, plan, fleet, show.map(|show| (show, inbox))).await
+}
+
+/// A run that may go on: its directory is held, and its journal written.
+pub(super) struct Begun {
+    pub(super) run_id: RunId,
+    pub(super) started: Timestamp,
+    pub(super) dir: RunDir,
+    pub(super) ledger: Ledger,
+    pub(super) writer: Writer,
+    /// What an earlier process left to do.
+    pub(super) rest: Option<BTreeMap<DeviceId, Rest>>,
+}
+
+/// From the first device to the last event.
+pub(super) async fn conduct(
+    begun: Begun,
+    plan: Plan,
+    fleet: Arc<dyn Fleet>,
+    shown: Option<(Show, mpsc::UnboundedReceiver<RunEvent>)>,
+) -> Result<Carried, Failure> {
     let began = Instant::now();
-    let run_id = RunId::begin(started);
+    let Begun {
+        run_id,
+        started,
+        dir,
+        ledger,
+        writer,
+        rest,
+    } = begun;
     let devices: Vec<Device> = plan
         .devices
         .iter()
         .map(|planned| planned.device.clone())
         .collect();
-    let (events, inbox) = mpsc::unbounded_channel();
-    let events = show.map(|_| events);
-    let opened = open(about, scope, &plan, &run_id, started, events).await?;
-    let Opened {
-        dir,
-        ledger,
-        writer,
-    } = opened;
     let cancel = Cancel::default();
-    let watchers = show.map(|show| {
-        announce(&plan, dir.path());
-        let progress = tokio::spawn(watch(inbox, devices.clone(), show, anstream::stderr()));
-        let listener = tokio::spawn(signals::listen(ledger.clone(), cancel.clone()));
-        (progress, listener)
+    // What nobody looks at is a rehearsal.
+    let leases = shown.as_ref().and_then(|_| leases(&plan));
+    let watchers = shown.map(|(show, inbox)| {
+        let is_left = |device: &&Device| {
+            let rest = rest.as_ref().and_then(|rest| rest.get(&device.id));
+            rest != Some(&Rest::Nothing)
+        };
+        let named = |device: &Device| (device.id, device.name.to_string());
+        let left = devices.iter().filter(is_left).map(named).collect();
+        let progress = tokio::spawn(watch(inbox, left, show, anstream::stderr()));
+        let vigil = vigil::keep(ledger.clone(), cancel.clone(), dir.path().to_owned());
+        (progress, tokio::spawn(vigil))
     });
     let job = Arc::new(Job {
+        leases,
         run_id,
         started,
         plan,
@@ -223,13 +286,14 @@ async fn carry_out(
         dir,
         cancel,
         piece: PIECE,
+        rest,
     });
     execute(Arc::clone(&job)).await;
     let progress = match watchers {
-        Some((progress, listener)) => {
-            listener.abort();
-            // The listener's handle on the ledger goes with it, and then the writer ends.
-            let _ = listener.await;
+        Some((progress, vigil)) => {
+            vigil.abort();
+            // Its handle on the ledger goes with it, and then the writer ends.
+            let _ = vigil.await;
             Some(progress)
         }
         None => None,
@@ -254,17 +318,12 @@ async fn carry_out(
     }
     Ok(Carried {
         run_id,
-        plan,
+        playbook: plan.playbook,
+        simulated: plan.backend.simulated,
         devices,
         dir,
         took: began.elapsed(),
     })
-}
-
-struct Opened {
-    dir: RunDir,
-    ledger: Ledger,
-    writer: Writer,
 }
 
 /// Makes the run directory appear whole: approved things and the journal's first line, or nothing.
@@ -272,10 +331,11 @@ async fn open(
     about: &About,
     scope: &Scope,
     plan: &Plan,
-    run_id: &RunId,
-    started: Timestamp,
     events: Option<mpsc::UnboundedSender<RunEvent>>,
-) -> Result<Opened, Failure> {
+) -> Result<Begun, Failure> {
+    let started = clock::now();
+    let run_id = RunId::begin(started);
+    let run_id = &run_id;
     let playbook = &plan.playbook.source.text;
     let mut draft = Draft::begin(&about.out, run_id).map_err(|error| unwritable(&error))?;
     let written = [
@@ -317,11 +377,21 @@ async fn open(
         .await
         .map_err(|cause| Failure::new(Exit::Output, cause.summary()))?;
     let dir = draft.publish().map_err(|error| unwritable(&error))?;
-    Ok(Opened {
+    Ok(Begun {
+        run_id: run_id.clone(),
+        started,
         dir,
         ledger,
         writer,
+        rest: None,
     })
+}
+
+/// Who runs this, as the system calls them.
+pub(super) fn operator() -> Option<String> {
+    ["USER", "LOGNAME", "USERNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok())
 }
 
 /// Who, when, why, with what. Nothing in it is secret.
@@ -332,11 +402,8 @@ fn run_json(
     run_id: &RunId,
     started: Timestamp,
 ) -> Value {
-    let user = ["USER", "LOGNAME", "USERNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok());
     let mut told = json!({
-        "run_id": run_id, "started": started, "operator": user, "case": about.case, "reason": about.reason,
+        "run_id": run_id, "started": started, "operator": operator(), "case": about.case, "reason": about.reason,
         "tool": "sortie", "version": env!("CARGO_PKG_VERSION"),
         "playbook": {
             "name": plan.playbook.name, "path": plan.playbook.source.name,
@@ -368,75 +435,4 @@ fn announce(plan: &Plan, dir: &Path) {
         plan.settings.max_sessions.min(plan.devices.len()),
         Escaped(&dir.display().to_string())
     ));
-}
-
-/// How a run ended: its reports are written, and the run directory is complete.
-pub(super) struct Reported<'a> {
-    pub(super) exit: Exit,
-    pub(super) view: View<'a>,
-    summary: Value,
-}
-
-/// Makes everything that is told of a run out of what lies on disk.
-pub(super) fn report(carried: &Carried) -> Result<Reported<'_>, Failure> {
-    let Carried {
-        run_id, plan, dir, ..
-    } = carried;
-    let devices: Vec<&Device> = carried.devices.iter().collect();
-    let state = report::fold(dir, &devices).map_err(|error| broken(&error))?;
-    let exit = Exit::of_run(&state);
-    let view = View {
-        dir,
-        run_id,
-        playbook: &plan.playbook.name,
-        source: &plan.playbook.source,
-        devices,
-        state,
-        simulated: plan.backend.simulated,
-    };
-    report::results::write(&view).map_err(|error| broken(&error))?;
-    let summary = report::summary::summary(&view, exit.code());
-    dir.write("summary.json", json::line(&summary).as_bytes())
-        .map_err(|error| unwritable(&error))?;
-    dir.finish().map_err(|error| unwritable(&error))?;
-    Ok(Reported {
-        exit,
-        view,
-        summary,
-    })
-}
-
-fn broken(error: &report::ReportError) -> Failure {
-    Failure::new(Exit::Output, Escaped(&error.to_string()).to_string())
-        .hint("the journal and the bags are in the run directory")
-}
-
-fn conclude(
-    asked: &Asked<'_>,
-    scope: &Scope,
-    carried: &Carried,
-    output: &Output,
-) -> Result<Exit, Failure> {
-    let Reported {
-        exit,
-        view,
-        summary,
-    } = report(carried)?;
-    if scope.json {
-        Output::result(&json::line(&summary));
-        return Ok(exit);
-    }
-    (asked.show)(&view).map_err(|error| broken(&error))?;
-    Output::result(&draw(&Ending {
-        playbook: view.playbook,
-        source: view.source,
-        simulated: view.simulated,
-        run_dir: &view.dir.path().display().to_string(),
-        devices: &view.devices,
-        state: &view.state,
-        took: carried.took,
-        width: output.width,
-        again: &|ids| again(asked, scope, &carried.plan.playbook, ids),
-    }));
-    Ok(exit)
 }

@@ -1,48 +1,110 @@
-//! SIGINT and SIGTERM: the first winds a run down, the second leaves.
+//! What the operating system asks of a run: to stop.
 
-use super::output::Output;
-use crate::ledger::Ledger;
-use crate::model::event::{EventKind, Stop};
-use crate::run::cancel::Cancel;
+/// SIGHUP: the terminal has gone.
+pub(super) const HANGUP: i32 = 1;
+const INTERRUPT: i32 = 2;
+pub(super) const TERMINATE: i32 = 15;
 
-/// Listens until the process ends.
-pub(super) async fn listen(ledger: Ledger, cancel: Cancel) {
-    let number = next().await;
-    // The run tells the journal's troubles itself.
-    let _ = ledger
-        .record(EventKind::RunStopped {
-            stop: Stop::Signal { number },
-        })
-        .await;
-    Output::say(
-        "stopping: running commands get 30 s, `always` runs, sessions are closed, bags are sealed; again to leave at once",
-    );
-    cancel.drain();
-    drop(ledger);
-    next().await;
-    cancel.leave();
-}
+/// Signals, of which none is missed from when this was made.
+#[cfg(unix)]
+pub(super) struct Signals([Option<tokio::signal::unix::Signal>; 3]);
 
 #[cfg(unix)]
-async fn next() -> i32 {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        // Without handlers the system's own apply.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => 2,
-        _ = terminate.recv() => 15,
+impl Signals {
+    /// Where a handler cannot be had, the system's own applies.
+    pub(super) fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let heard = |number| signal(SignalKind::from_raw(number)).ok();
+        // Who asked for a run that outlives the terminal, with `nohup`, gets one.
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let hangup = if is_ignored(&status, HANGUP) {
+            None
+        } else {
+            heard(HANGUP)
+        };
+        Self([hangup, heard(INTERRUPT), heard(TERMINATE)])
+    }
+
+    /// The number of the next one.
+    pub(super) async fn next(&mut self) -> i32 {
+        let [hangup, interrupt, terminate] = &mut self.0;
+        tokio::select! {
+            () = arrival(hangup) => HANGUP,
+            () = arrival(interrupt) => INTERRUPT,
+            () = arrival(terminate) => TERMINATE,
+        }
     }
 }
 
-#[cfg(not(unix))]
-async fn next() -> i32 {
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => 2,
-        Err(_) => std::future::pending().await,
+#[cfg(unix)]
+async fn arrival(signal: &mut Option<tokio::signal::unix::Signal>) {
+    if let Some(signal) = signal
+        && signal.recv().await.is_some()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Does a process with this `/proc/PID/status` ignore a signal? Where there is no such file, nobody knows.
+#[cfg(unix)]
+fn is_ignored(status: &str, number: i32) -> bool {
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (number - 1) & 1 == 1)
+}
+
+/// Ctrl-C and Ctrl-Break, which mean the same.
+#[cfg(windows)]
+pub(super) struct Signals {
+    interrupt: Option<tokio::signal::windows::CtrlC>,
+    pause: Option<tokio::signal::windows::CtrlBreak>,
+}
+
+#[cfg(windows)]
+impl Signals {
+    /// Where a handler cannot be had, the system's own applies.
+    pub(super) fn new() -> Self {
+        Self {
+            interrupt: tokio::signal::windows::ctrl_c().ok(),
+            pause: tokio::signal::windows::ctrl_break().ok(),
+        }
+    }
+
+    /// The number of the next one.
+    pub(super) async fn next(&mut self) -> i32 {
+        let interrupted = async {
+            match &mut self.interrupt {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let paused = async {
+            match &mut self.pause {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = interrupted => INTERRUPT,
+            _ = paused => INTERRUPT,
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignored_signal_is_told_by_its_bit() {
+        let status = "Name:\tsortie\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\n";
+        assert!(is_ignored(status, HANGUP));
+        assert!(!is_ignored(status, INTERRUPT));
+        for status in ["", "SigIgn:\tx\n", "SigIgn:\t0000000000000000\n"] {
+            assert!(!is_ignored(status, HANGUP), "{status}");
+        }
     }
 }

@@ -40,7 +40,7 @@ pub(super) struct SimulateArgs {
     tls: Option<Option<PathBuf>>,
     /// Tell at this address what really happened: GET /books has the commands that ran, the sessions that
     /// are open or were leaked, the requests by route. GET /wait?requests=N is answered when the N-th request
-    /// has arrived, POST /reset begins new books.
+    /// has arrived, POST /hold?requests=N holds all from the N-th on, POST /reset begins new books. `sortie run --simulate http://ADDRESS:PORT` runs on it.
     #[arg(long, value_name = "ADDRESS:PORT")]
     control: Option<SocketAddr>,
     /// Append every request to FILE, as a line of JSON without credentials.
@@ -75,6 +75,11 @@ pub(super) async fn run(args: SimulateArgs, output: &Output) -> Result<Exit, Fai
     ));
     if let Some(address) = server.control_addr {
         Output::say(&format!("what really happens: http://{address}/books"));
+        if trust.is_none() {
+            Output::say(&format!(
+                "to run playbooks on it: --simulate http://{address}"
+            ));
+        }
     }
     let keys = world.keys();
     Output::say(&format!(

@@ -3,3 +3,4 @@
 //! No defaults of the engine and no command line here: it says what was configured, not what follows.
 
 pub mod credentials;
+pub mod state;

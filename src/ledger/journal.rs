@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// The first event names it, so that another version can refuse what it does not know.
@@ -75,6 +75,13 @@ struct Line {
 }
 
 impl Chain {
+    /// Goes on after a journal that was read.
+    pub fn after(tail: &Tail) -> Self {
+        Self {
+            prev: tail.hash.clone(),
+        }
+    }
+
     /// Appends the event's line to `out`.
     pub fn append(&mut self, event: &RunEvent, out: &mut Vec<u8>) {
         let prev = std::mem::take(&mut self.prev);
@@ -106,18 +113,73 @@ pub enum JournalError {
     Broken { line: u64 },
 }
 
+/// A place in a journal, behind a whole line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tail {
+    /// How many lines are before it.
+    pub lines: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Hash of the last of them, without its line end; empty at the beginning.
+    hash: String,
+    /// Microseconds since the run began, by the last of them.
+    pub mono: u64,
+}
+
 /// Reads a journal front to back, checking the chain. A torn last line (no line end) was never
 /// answered for, and is passed over.
-pub fn replay(journal: impl BufRead, mut event: impl FnMut(RunEvent)) -> Result<(), JournalError> {
-    let mut journal = journal;
-    let mut prev = String::new();
-    let mut bytes = Vec::new();
-    for expected in 0_u64.. {
-        bytes.clear();
-        if journal.read_until(b'\n', &mut bytes)? == 0 || bytes.pop() != Some(b'\n') {
-            break;
+pub fn replay(journal: impl BufRead, event: impl FnMut(RunEvent)) -> Result<Tail, JournalError> {
+    let mut tail = Tail::default();
+    tail.go_on(journal, event)?;
+    Ok(tail)
+}
+
+/// Reads a journal that grows: each time from where it stopped.
+pub struct Reader<R> {
+    journal: R,
+    tail: Tail,
+}
+
+impl<R: Read + Seek> Reader<R> {
+    /// From the beginning.
+    pub fn new(journal: R) -> Self {
+        Self {
+            journal,
+            tail: Tail::default(),
         }
-        let line: Line = serde_json::from_slice(&bytes).map_err(|error| JournalError::Garbage {
+    }
+
+    /// Reads the whole lines that have come since the last time.
+    pub fn read(&mut self, event: impl FnMut(RunEvent)) -> Result<(), JournalError> {
+        // A torn line is read again, as it may have been put aside meanwhile.
+        self.journal.seek(SeekFrom::Start(self.tail.bytes))?;
+        self.tail.go_on(BufReader::new(&mut self.journal), event)?;
+        Ok(())
+    }
+}
+
+impl Tail {
+    /// Reads whole lines; gives what comes after them and is none.
+    fn go_on(
+        &mut self,
+        mut journal: impl BufRead,
+        mut event: impl FnMut(RunEvent),
+    ) -> Result<Vec<u8>, JournalError> {
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            journal.read_until(b'\n', &mut bytes)?;
+            if bytes.pop_if(|last| *last == b'\n').is_none() {
+                return Ok(bytes);
+            }
+            event(self.take(&bytes)?);
+        }
+    }
+
+    /// The event of the next line, which has no line end any more.
+    fn take(&mut self, bytes: &[u8]) -> Result<RunEvent, JournalError> {
+        let expected = self.lines;
+        let line: Line = serde_json::from_slice(bytes).map_err(|error| JournalError::Garbage {
             line: expected + 1,
             // All events that there are would be listed behind it.
             detail: error
@@ -127,18 +189,52 @@ pub fn replay(journal: impl BufRead, mut event: impl FnMut(RunEvent)) -> Result<
                 .unwrap_or_default()
                 .to_owned(),
         })?;
-        if line.prev != prev || line.n != expected {
+        if line.prev != self.hash || line.n != expected {
             return Err(JournalError::Broken { line: expected + 1 });
         }
-        prev = hash(&bytes);
-        event(RunEvent {
+        self.hash = hash(bytes);
+        self.lines += 1;
+        self.bytes += bytes.len() as u64 + 1;
+        self.mono = line.mono;
+        Ok(RunEvent {
             n: line.n,
             t: line.t,
             mono: line.mono,
             ev: line.ev,
-        });
+        })
     }
-    Ok(())
+}
+
+/// A journal that is written on.
+pub struct Reopened {
+    pub file: File,
+    pub tail: Tail,
+    /// How much of it was torn, and the file where that was put.
+    pub mended: Option<(u64, String)>,
+}
+
+/// Opens a journal to go on with it. A torn last line is put aside, into a file beside it. `event` is told
+/// what it holds.
+pub fn reopen(path: &Path, event: impl FnMut(RunEvent)) -> Result<Reopened, JournalError> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut tail = Tail::default();
+    let torn = tail.go_on(BufReader::new(&file), event)?;
+    let mut mended = None;
+    if !torn.is_empty() {
+        let name = format!("journal.torn-{}", tail.lines);
+        let aside = path.with_file_name(&name);
+        // An earlier try may have been cut short between the two.
+        if let Err(error) = create(&aside).and_then(|mut aside| aside.write_all(&torn))
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(error.into());
+        }
+        file.set_len(tail.bytes)?;
+        file.sync_all()?;
+        mended = Some((torn.len() as u64, name));
+    }
+    file.seek(SeekFrom::End(0))?;
+    Ok(Reopened { file, tail, mended })
 }
 
 #[cfg(test)]
@@ -152,6 +248,7 @@ mod tests {
         for n in 0..5 {
             let ev = EventKind::DeviceStarted {
                 device: DeviceId(n),
+                anew: Vec::new(),
             };
             chain.append(
                 &RunEvent {
@@ -168,7 +265,7 @@ mod tests {
 
     fn count(bytes: &[u8]) -> Result<u64, JournalError> {
         let mut seen = 0;
-        replay(bytes, |_| seen += 1).map(|()| seen)
+        replay(bytes, |_| seen += 1).map(|_| seen)
     }
 
     #[test]
@@ -177,6 +274,25 @@ mod tests {
         for cut in 0..=whole.len() {
             let lines = whole[..cut].split(|b| *b == b'\n').count() - 1;
             assert_eq!(count(&whole[..cut]).unwrap(), lines as u64, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_journal_that_grows_is_read_line_by_line() {
+        let whole = journal();
+        for step in [1, 7, 100, 1_000] {
+            let mut reader = Reader::new(io::Cursor::new(Vec::new()));
+            let mut seen = Vec::new();
+            for end in (0..whole.len()).step_by(step).chain([whole.len()]) {
+                *reader.journal.get_mut() = whole[..end].to_vec();
+                reader.read(|event| seen.push(event.n)).unwrap();
+                let lines = whole[..end].split(|b| *b == b'\n').count() - 1;
+                assert_eq!(seen.len(), lines, "{step} {end}");
+            }
+            assert_eq!(seen, [0, 1, 2, 3, 4]);
+            reader.journal.get_mut().extend_from_slice(&whole);
+            let ended = reader.read(|_| panic!("it does not follow"));
+            assert!(matches!(ended, Err(JournalError::Broken { line: 6 })));
         }
     }
 

@@ -4,6 +4,7 @@
 //! nothing here prints, and no report is made here.
 
 pub mod journal;
+pub mod resume;
 
 use crate::clock;
 use crate::model::event::{EventKind, RunEvent};
@@ -11,7 +12,7 @@ use crate::model::id::DeviceId;
 use crate::model::outcome::Cause;
 use crate::model::state::RunState;
 use crate::secret::Secrets;
-use journal::{Chain, Tape};
+use journal::{Chain, Tail, Tape};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -53,12 +54,27 @@ impl Ledger {
         devices: impl IntoIterator<Item = DeviceId>,
         watcher: Option<mpsc::UnboundedSender<RunEvent>>,
     ) -> (Self, Writer) {
+        Self::go_on(tape, RunState::new(devices), &Tail::default(), watcher)
+    }
+
+    /// Goes on with a journal that ends so, and whose fold is `state`.
+    pub fn go_on(
+        tape: Box<dyn Tape>,
+        state: RunState,
+        tail: &Tail,
+        watcher: Option<mpsc::UnboundedSender<RunEvent>>,
+    ) -> (Self, Writer) {
         let (entries, inbox) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            state: Mutex::new(RunState::new(devices)),
+            state: Mutex::new(state),
             broken: AtomicBool::new(false),
         });
-        let writer = tokio::spawn(write(inbox, tape, Arc::clone(&shared), watcher));
+        let at = Position {
+            chain: Chain::after(tail),
+            next: tail.lines,
+            mono: tail.mono,
+        };
+        let writer = tokio::spawn(write(inbox, at, tape, Arc::clone(&shared), watcher));
         let writer = Writer {
             task: writer,
             shared: Arc::clone(&shared),
@@ -128,8 +144,17 @@ impl Writer {
     }
 }
 
+/// Where the next event goes.
+struct Position {
+    chain: Chain,
+    next: u64,
+    /// Microseconds that the run took before.
+    mono: u64,
+}
+
 async fn write(
     mut inbox: mpsc::UnboundedReceiver<Entry>,
+    mut at: Position,
     mut tape: Box<dyn Tape>,
     shared: Arc<Shared>,
     watcher: Option<mpsc::UnboundedSender<RunEvent>>,
@@ -137,23 +162,22 @@ async fn write(
     /// Enough to share one sync among all sessions of a run, without holding much memory.
     const GROUP: usize = 1024;
     let began = Instant::now();
-    let mut chain = Chain::default();
     let mut group = Vec::new();
-    let mut next = 0_u64;
     while inbox.recv_many(&mut group, GROUP).await > 0 {
         let mut bytes = Vec::new();
         let mut events = Vec::with_capacity(group.len());
         let mut waiting = Vec::new();
         for Entry { kind, durable } in group.drain(..) {
             let mono = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let mono = mono.saturating_add(at.mono);
             let event = RunEvent {
-                n: next,
+                n: at.next,
                 t: clock::now(),
                 mono,
                 ev: kind,
             };
-            next += 1;
-            chain.append(&event, &mut bytes);
+            at.next += 1;
+            at.chain.append(&event, &mut bytes);
             events.push(event);
             waiting.extend(durable);
         }
@@ -270,7 +294,10 @@ mod tests {
     async fn what_nobody_waited_for_is_missed_at_the_end() {
         let (ledger, writer) = Ledger::open(Box::new(Failing { left: 0 }), [], None);
         let device = DeviceId(1);
-        let unawaited = EventKind::DeviceStarted { device };
+        let unawaited = EventKind::DeviceStarted {
+            device,
+            anew: Vec::new(),
+        };
         assert_eq!(ledger.record(unawaited).await, Ok(()));
         drop(ledger);
         assert_eq!(writer.finish().await, Err(Cause::Journal));

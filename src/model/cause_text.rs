@@ -37,6 +37,7 @@ impl Cause {
             Self::RetryBudgetSpent => "too many repeated requests in this run".into(),
             Self::SessionLimit => "the organisation's session limit is reached".into(),
             Self::LiveResponseOff => "Live Response is off for this device".into(),
+            Self::InUse => "another run of sortie on this machine works on this device".into(),
             Self::DeviceNotFound => "the backend does not know this device".into(),
             Self::DeviceChanged { detail } => {
                 format!("changed since the plan was made: {}", Escaped(detail))
@@ -83,10 +84,12 @@ impl Cause {
                 "not read: the user is logged off, and the playbook does not permit `exec`".into()
             }
             Self::InTheWay { what } => format!("already there, and not ours: {what}"),
-            Self::NotExecutable { code } => {
-                let code = code.map_or("none".to_owned(), |code| code.to_string());
-                format!("chmod did not make it executable: exit code {code}")
-            }
+            Self::OtherHash { what, found, meant } => other_hash(what, found, meant),
+            Self::NeedsRecursive { what } => format!("`recursive` is not given: {what}"),
+            Self::Protected { what } => format!("the sensor or the system itself: {what}"),
+            Self::StillThere { what } => format!("still there: {what}"),
+            Self::Differs { what, found } => format!("not what was written: {what} is {found}"),
+            Self::NotExecutable { code } => not_executable(*code),
             Self::NotDone { what, seconds, pid } => {
                 let pid = pid.map_or("unknown".to_owned(), |pid| pid.to_string());
                 format!("process {pid} not done within {seconds} s: not there: {what}")
@@ -126,13 +129,20 @@ impl Cause {
             }
             Self::SessionLimit => "others hold sessions; lower --max-sessions or try later",
             Self::LiveResponseOff => "switch Live Response on in the device's policy",
+            Self::InUse => "wait for it, see `sortie runs`",
             Self::NeverCheckedIn { .. } => {
                 "the device is offline or slow; run again when it is back"
             }
             Self::Script { .. } => {
                 "the step's rows have what came, and the transcript the script as it was sent"
             }
-            Self::InTheWay { .. } => "name another directory, or none at all",
+            Self::InTheWay { .. } => {
+                "name another place; put_file and reg_set replace what is there with `overwrite: true`"
+            }
+            Self::NeedsRecursive { .. } => {
+                "look at what lies below first; `recursive: true` with `unguarded: true` takes all of it"
+            }
+            Self::Protected { .. } => "name exactly what is to go",
             Self::NotDone { .. } => {
                 "give the step a longer timeout; the tool and what it writes are still there"
             }
@@ -147,6 +157,16 @@ fn rate_limited(retry_after: Option<u64>) -> String {
         Some(seconds) => format!("rate limit reached, try again after {seconds} s"),
         None => "rate limit reached".into(),
     }
+}
+
+fn other_hash(what: &RemoteText, found: &str, meant: &str) -> String {
+    let (found, meant) = (Escaped(found), Escaped(meant));
+    format!("left alone by its guard: the SHA-256 of {what} is {found}, and not {meant}")
+}
+
+fn not_executable(code: Option<i64>) -> String {
+    let code = code.map_or("none".to_owned(), |code| code.to_string());
+    format!("chmod did not make it executable: exit code {code}")
 }
 
 fn unexpected_code(code: Option<i64>, expected: i64) -> String {

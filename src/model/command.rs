@@ -1,6 +1,7 @@
 //! The closed vocabulary of one Live Response conversation, in the API's own words.
 
 use super::device::Os;
+use super::event::Started;
 use super::id::{CommandId, FileId, SessionId};
 use super::remote::RemoteText;
 use jiff::Timestamp;
@@ -164,6 +165,13 @@ pub struct Reply {
     pub raw: Vec<u8>,
 }
 
+impl Reply {
+    /// Nobody heard the answer: a look at the endpoint said that it is done.
+    pub const fn is_inferred(&self) -> bool {
+        self.raw.is_empty()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum CommandResult {
     /// It is done, and says no more.
@@ -185,6 +193,17 @@ pub enum CommandResult {
 }
 
 impl CommandResult {
+    /// Of a program that was started.
+    pub const fn started(&self) -> Option<Started> {
+        match self {
+            Self::Started { pid, return_code } => Some(Started {
+                pid: *pid,
+                return_code: *return_code,
+            }),
+            _ => None,
+        }
+    }
+
     /// What the answer was, in short: the whole of it stays in the body as it came.
     pub fn brief(&self) -> Value {
         match self {

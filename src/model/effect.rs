@@ -98,10 +98,12 @@ pub enum Verdict {
 
 /// The one table over what may be repeated. `transient`: the cause may pass by itself.
 ///
-/// An ambiguous `Converge` is repeated, because its end state is the same.
+/// An ambiguous `Converge` is repeated where that may help, because its end state is the same. Where nothing
+/// repeats it, nobody knows its end state.
 pub const fn verdict(reached: Reached, effect: Effect, transient: bool) -> Verdict {
     match (reached, effect) {
         (Reached::Maybe, Effect::Once) => Verdict::Unknown,
+        (Reached::Maybe, Effect::Converge) if !transient => Verdict::Unknown,
         // Not sent, refused, harmless to repeat, or refused by the endpoint itself: it did not happen,
         // and asking again is right where the answer may change.
         _ if transient => Verdict::Retry,
@@ -131,7 +133,7 @@ mod tests {
             (Maybe, Converge, true, Retry),
             (Maybe, Once, true, Unknown),
             (Maybe, Read, false, Fail),
-            (Maybe, Converge, false, Fail),
+            (Maybe, Converge, false, Unknown),
             (Maybe, Once, false, Unknown),
             (Yes, Read, true, Retry),
             (Yes, Converge, true, Retry),

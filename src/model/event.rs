@@ -77,7 +77,7 @@ pub enum DeviceEnd {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Stop {
-    /// A signal: 2 is SIGINT, 15 SIGTERM.
+    /// A signal: 1 is SIGHUP, 2 SIGINT, 15 SIGTERM.
     Signal { number: i32 },
     /// A step with `on_error: stop_run` failed.
     Step { device: DeviceId, step: StepId },
@@ -129,9 +129,12 @@ pub enum EventKind {
         devices: u64,
         simulated: bool,
     },
-    /// The engine turned to a device.
+    /// The engine turned to a device, once more if it had ended. What came of the steps `anew` stands no more:
+    /// they run again.
     DeviceStarted {
         device: DeviceId,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        anew: Vec<StepId>,
     },
     /// A session was asked for; durable before it is.
     SessionRequested {
@@ -313,7 +316,7 @@ impl EventKind {
 
     pub const fn device(&self) -> Option<DeviceId> {
         match self {
-            Self::DeviceStarted { device }
+            Self::DeviceStarted { device, .. }
             | Self::SessionRequested { device }
             | Self::SessionGranted { device, .. }
             | Self::SessionOpened { device, .. }

@@ -3,16 +3,18 @@
 //! Commands stand in it as the journal has them, with secrets withheld.
 
 use super::command::{Command, CommandResult};
-use super::effect::Effect;
-use super::event::Started;
-use super::id::{CommandId, FileId, SessionId};
+use super::effect::{Effect, Reached};
+use super::event::{Settled, Started};
+use super::id::{CommandId, FileId, SessionId, StepId};
+use super::outcome::Cause;
+use std::collections::BTreeMap;
 
 /// One step, or one item of its `for_each`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Memo {
     /// What ran in an attempt that a crash cut short, oldest first. Asking for it again gives its answer.
     answers: Vec<(Command, CommandResult)>,
-    /// What ran in any attempt.
+    /// What ran in any attempt, or may have.
     ran: Vec<Command>,
     /// What an attempt that was cut short named its files after.
     pub nonce: Option<String>,
@@ -37,8 +39,13 @@ impl Memo {
             Some(Started { pid, return_code }) => CommandResult::Started { pid, return_code },
             None => CommandResult::Done,
         };
-        self.ran.push(told(command));
+        self.note(command);
         self.answers.push((told(command), result));
+    }
+
+    /// A command has run, or may have, in an attempt that goes on.
+    pub fn note(&mut self, command: &Command) {
+        self.ran.push(told(command));
     }
 
     /// Another attempt begins, which runs its own commands.
@@ -53,7 +60,13 @@ impl Memo {
         Some(self.answers.remove(at).1)
     }
 
-    /// What has run, in whatever attempt.
+    /// Whether it ran before the crash, and nobody has asked for it since.
+    pub fn will_recall(&self, command: &Command) -> bool {
+        let command = told(command);
+        self.answers.iter().any(|(ran, _)| *ran == command)
+    }
+
+    /// What has run, or may have, in whatever attempt.
     pub fn all(&self) -> &[Command] {
         &self.ran
     }
@@ -66,4 +79,105 @@ fn told(command: &Command) -> Command {
         *file = FileId(String::new());
     }
     command
+}
+
+/// The step under way on a device, with what it has changed so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending {
+    pub step: StepId,
+    items: BTreeMap<Option<u32>, Memo>,
+    item: Option<u32>,
+    /// Files that it brought and their bytes, which it brings again if it begins anew.
+    pub files: u64,
+    pub bytes: u64,
+}
+
+impl Pending {
+    pub const fn new(step: StepId) -> Self {
+        Self {
+            step,
+            items: BTreeMap::new(),
+            item: None,
+            files: 0,
+            bytes: 0,
+        }
+    }
+
+    /// An attempt began: at the step, or at one item of its `for_each`.
+    pub fn began(&mut self, item: Option<u32>, attempt: u32, nonce: &str) {
+        self.item = item;
+        let memo = self.memo();
+        if attempt > 1 {
+            memo.next_attempt();
+        }
+        memo.nonce = Some(nonce.to_owned());
+    }
+
+    pub fn permitted(&mut self, session: &SessionId, command: &Command, effect: Effect) {
+        self.memo().doubt = Some(Doubt {
+            session: session.clone(),
+            command: command.clone(),
+            effect,
+            id: None,
+        });
+    }
+
+    pub fn issued(&mut self, session: &SessionId, id: CommandId, name: &str) {
+        let doubt = self.memo().doubt.as_mut();
+        let unnumbered = doubt.filter(|doubt| doubt.id.is_none() && doubt.session == *session);
+        if let Some(doubt) = unnumbered.filter(|doubt| doubt.command.name() == name) {
+            doubt.id = Some(id);
+        }
+    }
+
+    /// A command ended as far as we heard.
+    pub fn ended(
+        &mut self,
+        session: &SessionId,
+        id: CommandId,
+        cause: Option<&Cause>,
+        started: Option<Started>,
+    ) {
+        let is_it = |doubt: &mut Doubt| doubt.session == *session && doubt.id == Some(id);
+        match cause {
+            None => {
+                if self.memo().doubt.as_mut().is_some_and(is_it) {
+                    self.ran(started);
+                }
+            }
+            // The endpoint refused it, or it was taken back in time.
+            Some(cause) if *cause == Cause::CommandCancelled || cause.reached() == Reached::Yes => {
+                self.memo().doubt.take_if(is_it);
+            }
+            Some(_) => {}
+        }
+    }
+
+    pub fn settled(&mut self, settled: Settled) {
+        match settled {
+            Settled::Unclear => {}
+            Settled::NeverRan | Settled::NotDone => self.memo().doubt = None,
+            Settled::Done => self.ran(None),
+        }
+    }
+
+    /// The command in doubt has run.
+    pub fn ran(&mut self, started: Option<Started>) {
+        if let Some(doubt) = self.memo().doubt.take() {
+            self.memo().ran(&doubt.command, started);
+        }
+    }
+
+    pub fn doubt(&self) -> Option<&Doubt> {
+        self.items.values().find_map(|memo| memo.doubt.as_ref())
+    }
+
+    /// What is known of an item, or of the step where it has none.
+    pub fn take(&mut self, item: Option<u32>) -> Memo {
+        self.items.remove(&item).unwrap_or_default()
+    }
+
+    fn memo(&mut self) -> &mut Memo {
+        self.items.entry(self.item).or_default()
+    }
 }

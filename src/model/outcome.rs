@@ -101,6 +101,8 @@ pub enum Cause {
     SessionLimit,
     LiveResponseOff,
     DeviceNotFound,
+    /// Another run of ours works on it.
+    InUse,
     /// It is not the device that was planned for.
     DeviceChanged {
         detail: String,
@@ -189,6 +191,29 @@ pub enum Cause {
     InTheWay {
         what: RemoteText,
     },
+    /// What lies there is not what is meant, so that it is left alone.
+    OtherHash {
+        what: RemoteText,
+        found: String,
+        meant: String,
+    },
+    /// More hangs on it than the author spoke of.
+    NeedsRecursive {
+        what: RemoteText,
+    },
+    /// The sensor, or the system itself: it is never taken away.
+    Protected {
+        what: RemoteText,
+    },
+    /// It was taken away, and is there all the same.
+    StillThere {
+        what: RemoteText,
+    },
+    /// It was written, and something else is there.
+    Differs {
+        what: RemoteText,
+        found: RemoteText,
+    },
     /// A program that was brought there cannot be made one that runs.
     NotExecutable {
         code: Option<i64>,
@@ -267,6 +292,8 @@ impl Cause {
             | Self::Disproved { .. }
             | Self::NotExecutable { .. }
             | Self::NotDone { .. }
+            | Self::StillThere { .. }
+            | Self::Differs { .. }
             | Self::Missing { .. } => Reached::Yes,
             Self::Unconnected { .. }
             | Self::Tls { .. }
@@ -279,6 +306,7 @@ impl Cause {
             | Self::SessionLimit
             | Self::LiveResponseOff
             | Self::DeviceNotFound
+            | Self::InUse
             | Self::DeviceChanged { .. }
             | Self::NeverCheckedIn { .. }
             | Self::CommandCancelled
@@ -287,6 +315,9 @@ impl Cause {
             | Self::OtherOs { .. }
             | Self::WhenFalse
             | Self::InTheWay { .. }
+            | Self::OtherHash { .. }
+            | Self::NeedsRecursive { .. }
+            | Self::Protected { .. }
             | Self::EarlierFailure { .. }
             | Self::LeftOut { .. }
             | Self::NothingToProve { .. }

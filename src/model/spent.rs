@@ -9,3 +9,13 @@ pub struct Spent {
     /// Bodies of both directions.
     pub bytes: u64,
 }
+
+impl Spent {
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}

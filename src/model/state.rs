@@ -1,21 +1,23 @@
 //! All that anybody wants to know about a run: the pure fold of its events.
 
-use super::event::{DeviceEnd, EventKind, OnError, RunEvent, Stop};
+use super::event::{DeviceEnd, EventKind, OnError, Ruling, RunEvent, SessionEnd, Settled, Stop};
 use super::id::{CommandId, DeviceId, SessionId, StepId};
+use super::memo::{Doubt, Pending};
 use super::outcome::{Cause, DeviceState, Outcome};
 use super::row::{FileState, Severity};
 use crate::model::spent::Spent;
-use std::collections::BTreeMap;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A run so far.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunState {
     devices: BTreeMap<DeviceId, DeviceRecord>,
     stop: Option<Stop>,
-    spent: Option<Spent>,
+    is_over: bool,
+    spent: Spent,
     commands: u64,
     sessions: u64,
-    worst_finding: Option<Severity>,
 }
 
 /// One device so far.
@@ -25,17 +27,37 @@ pub struct DeviceRecord {
     pub end: Option<DeviceEnd>,
     /// The session that we hold.
     pub session: Option<SessionId>,
-    /// Where the sealed bag is, below the run directory.
-    pub bag: Option<String>,
-    /// The hash of the sealed bag's tag manifest.
+    /// The commands in it that have a number.
+    pub known: BTreeSet<CommandId>,
+    /// Sessions that we opened, and of which nobody saw that they ended.
+    pub open: BTreeSet<SessionId>,
+    /// When a session was asked for of which nobody heard which it is.
+    pub asked: Option<Timestamp>,
+    /// The step under way.
+    pub pending: Option<Pending>,
+    /// Where its sealed bags are, below the run directory; each time that it was worked on left one.
+    pub bags: Vec<String>,
+    /// The last of them holds how the device ended.
+    is_published: bool,
+    /// The hash of the tag manifest of a bag that is sealed and not in its place yet.
+    pub sealed: Option<String>,
+    /// The hash of the last sealed bag's tag manifest.
     pub bag_sha256: Option<String>,
     pub files: u64,
     pub bytes: u64,
     pub left_behind: Vec<String>,
-    pub findings: Vec<(Severity, String)>,
+    pub findings: Vec<FindingRecord>,
     /// Outputs without a value, and why.
     pub outputs_failed: Vec<(String, Cause)>,
     outstanding: Vec<CommandId>,
+}
+
+/// A finding of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FindingRecord {
+    pub step: StepId,
+    pub severity: Severity,
+    pub title: String,
 }
 
 /// A step that has ended.
@@ -68,16 +90,17 @@ impl RunState {
             EventKind::RunStopped { stop } => {
                 self.stop.get_or_insert_with(|| stop.clone());
             }
-            EventKind::RunEnded { spent } => self.spent = Some(*spent),
+            EventKind::RunResumed { .. } => (self.is_over, self.stop) = (false, None),
+            EventKind::RunEnded { spent } => {
+                self.is_over = true;
+                self.spent = self.spent.plus(*spent);
+            }
             EventKind::SessionGranted { .. } => self.sessions += 1,
             EventKind::CommandIssued { .. } => self.commands += 1,
-            EventKind::FindingMade { severity, .. } => {
-                self.worst_finding = self.worst_finding.max(Some(*severity));
-            }
             _ => {}
         }
         if let Some(id) = event.ev.device() {
-            self.devices.entry(id).or_default().apply(&event.ev);
+            self.devices.entry(id).or_default().apply(event);
         }
     }
 
@@ -95,11 +118,12 @@ impl RunState {
 
     /// Nothing more will happen.
     pub const fn is_over(&self) -> bool {
-        self.spent.is_some()
+        self.is_over
     }
 
-    pub fn spent(&self) -> Spent {
-        self.spent.unwrap_or_default()
+    /// By all processes that came to the end of their part of it.
+    pub const fn spent(&self) -> Spent {
+        self.spent
     }
 
     pub const fn commands(&self) -> u64 {
@@ -110,8 +134,21 @@ impl RunState {
         self.sessions
     }
 
-    pub const fn worst_finding(&self) -> Option<Severity> {
-        self.worst_finding
+    /// Sessions that are open now, as far as we hold them.
+    pub fn open_sessions(&self) -> u64 {
+        let records = self.devices.values();
+        records.filter(|record| record.session.is_some()).count() as u64
+    }
+
+    /// Commands whose end nobody has heard of yet.
+    pub fn outstanding(&self) -> u64 {
+        let records = self.devices.values();
+        records.map(|record| record.outstanding.len() as u64).sum()
+    }
+
+    pub fn worst_finding(&self) -> Option<Severity> {
+        let findings = self.devices.values().flat_map(|record| &record.findings);
+        findings.map(|finding| finding.severity).max()
     }
 
     /// How many devices are in each state; devices that have not ended count nowhere.
@@ -127,15 +164,65 @@ impl RunState {
 }
 
 impl DeviceRecord {
-    fn apply(&mut self, event: &EventKind) {
-        match event {
-            EventKind::SessionGranted { session, .. } => self.session = Some(session.clone()),
-            EventKind::SessionEnded { .. } => {
-                self.session = None;
-                self.outstanding.clear();
+    fn apply(&mut self, event: &RunEvent) {
+        match &event.ev {
+            EventKind::DeviceStarted { anew, .. } => self.start(anew),
+            EventKind::SessionRequested { .. } => self.asked = Some(event.t),
+            EventKind::SessionGranted {
+                session, joined, ..
+            } => {
+                self.asked = None;
+                if self.session.replace(session.clone()).as_ref() != Some(session) {
+                    self.known.clear();
+                }
+                // A backend has one session for a device: what it gave before is gone.
+                self.open.clear();
+                self.open.extend(Some(session.clone()).filter(|_| !joined));
             }
-            EventKind::CommandIssued { command, .. } => self.outstanding.push(*command),
-            EventKind::CommandEnded { command, .. } => self.outstanding.retain(|id| id != command),
+            EventKind::SessionEnded { session, end, .. } => {
+                self.session = None;
+                self.known.clear();
+                self.outstanding.clear();
+                if !matches!(end, SessionEnd::NotClosed { .. }) {
+                    self.open.remove(session);
+                }
+            }
+            EventKind::StepStarted {
+                step,
+                attempt,
+                item,
+                nonce,
+                ..
+            } => self.begin(step, *item, *attempt, nonce),
+            EventKind::CommandPermitted {
+                session,
+                command,
+                effect,
+                ..
+            } => self.pend(|pending| pending.permitted(session, command, *effect)),
+            EventKind::CommandIssued {
+                session,
+                command,
+                name,
+                ..
+            } => {
+                self.outstanding.push(*command);
+                self.known.insert(*command);
+                self.pend(|pending| pending.issued(session, *command, name));
+            }
+            EventKind::CommandEnded {
+                session,
+                command,
+                cause,
+                started,
+                ..
+            } => {
+                self.outstanding.retain(|id| id != command);
+                self.pend(|pending| pending.ended(session, *command, cause.as_ref(), *started));
+            }
+            EventKind::CommandSettled { settled, .. } => {
+                self.pend(|pending| pending.settled(*settled));
+            }
             EventKind::FileStored {
                 size,
                 state: FileState::Complete,
@@ -143,25 +230,40 @@ impl DeviceRecord {
             } => {
                 self.files += 1;
                 self.bytes += size;
+                self.pend(|pending| {
+                    pending.files += 1;
+                    pending.bytes += size;
+                });
             }
             EventKind::LeftBehind { path, .. } => self.left_behind.push(path.clone()),
             EventKind::FindingMade {
-                severity, title, ..
-            } => self.findings.push((*severity, title.clone())),
+                step,
+                severity,
+                title,
+                ..
+            } => self.findings.push(FindingRecord {
+                step: step.clone(),
+                severity: *severity,
+                title: title.clone(),
+            }),
             EventKind::StepFinished {
                 step,
                 outcome,
                 attempts,
                 on_error,
                 ..
-            } => self.steps.push(StepRecord {
-                step: step.clone(),
-                outcome: outcome.clone(),
-                attempts: *attempts,
-                on_error: *on_error,
-                rescued: false,
-                verified: false,
-            }),
+            } => {
+                self.pending = None;
+                self.steps.push(StepRecord {
+                    step: step.clone(),
+                    outcome: outcome.clone(),
+                    attempts: *attempts,
+                    on_error: *on_error,
+                    rescued: false,
+                    verified: false,
+                });
+            }
+            EventKind::StepResolved { step, ruling, .. } => self.resolve(step, *ruling),
             EventKind::StepRescued { step, .. } => {
                 let failed = self.steps.iter_mut().rfind(|record| record.step == *step);
                 if let Some(record) = failed {
@@ -183,10 +285,99 @@ impl DeviceRecord {
                 self.outputs_failed.push((output.clone(), cause.clone()));
             }
             EventKind::DeviceEnded { end, .. } => self.end = Some(end.clone()),
-            EventKind::BagSealed { sha256, .. } => self.bag_sha256 = Some(sha256.clone()),
-            EventKind::BagPublished { path, .. } => self.bag = Some(path.clone()),
+            EventKind::BagSealed { sha256, .. } => {
+                self.sealed = Some(sha256.clone());
+                self.bag_sha256 = Some(sha256.clone());
+            }
+            EventKind::BagPublished { path, .. } => {
+                self.sealed = None;
+                self.is_published = true;
+                self.bags.push(path.clone());
+            }
             _ => {}
         }
+    }
+
+    fn start(&mut self, anew: &[StepId]) {
+        if self.end.take().is_some() {
+            self.outputs_failed.clear();
+        }
+        self.is_published = false;
+        self.steps.retain(|record| !anew.contains(&record.step));
+        self.findings
+            .retain(|finding| !anew.contains(&finding.step));
+    }
+
+    fn begin(&mut self, step: &StepId, item: Option<u32>, attempt: u32, nonce: &str) {
+        // Nothing of a step that was cut short counts twice.
+        let is_first = attempt == 1 && item.unwrap_or(0) == 0;
+        let cut = self.pending.take();
+        let mut pending = cut.filter(|pending| pending.step == *step);
+        if let Some(pending) = pending.as_mut().filter(|_| is_first) {
+            self.files -= std::mem::take(&mut pending.files);
+            self.bytes -= std::mem::take(&mut pending.bytes);
+            self.findings.retain(|finding| finding.step != *step);
+        }
+        let mut pending = pending.unwrap_or_else(|| Pending::new(step.clone()));
+        pending.began(item, attempt, nonce);
+        self.pending = Some(pending);
+    }
+
+    fn pend(&mut self, note: impl FnOnce(&mut Pending)) {
+        if let Some(pending) = &mut self.pending {
+            note(pending);
+        }
+    }
+
+    /// A person says what came of a step; what was left out because of it is outstanding then.
+    fn resolve(&mut self, step: &StepId, ruling: Ruling) {
+        if let Some(pending) = self.pending.as_mut().filter(|one| one.step == *step) {
+            // It was cut short: with what is known now the step goes on.
+            pending.settled(match ruling {
+                Ruling::Done => Settled::Done,
+                Ruling::NotDone => Settled::NotDone,
+            });
+            self.end = None;
+            return;
+        }
+        let waited = |record: &StepRecord| matches!(&record.outcome, Outcome::Skipped { cause: Cause::EarlierFailure { step: earlier } } if *earlier == step.as_str());
+        let is_it = |record: &StepRecord| record.step == *step;
+        if ruling == Ruling::Done {
+            if let Some(record) = self.steps.iter_mut().find(|record| is_it(record)) {
+                record.outcome = Outcome::Done;
+            }
+        } else {
+            self.steps.retain(|record| !is_it(record));
+        }
+        if ruling == Ruling::NotDone || self.steps.iter().any(waited) {
+            self.steps.retain(|record| !waited(record));
+            self.end = None;
+        }
+    }
+
+    /// Where its last sealed bag is, below the run directory.
+    pub fn bag(&self) -> Option<&str> {
+        self.bags.last().map(String::as_str)
+    }
+
+    /// The steps of which a person has to say what came of them.
+    pub fn unknowns(&self) -> impl Iterator<Item = &StepId> {
+        let ended = self.steps.iter().filter_map(|record| match record.outcome {
+            Outcome::Unknown { .. } => Some(&record.step),
+            _ => None,
+        });
+        let cut = self.pending.iter().filter(|_| self.end.is_some());
+        ended.chain(cut.filter_map(|pending| pending.doubt().map(|_| &pending.step)))
+    }
+
+    /// Its last bag is in its place.
+    pub fn is_sealed(&self) -> bool {
+        self.is_published
+    }
+
+    /// The command that may have run, and of which nobody heard.
+    pub fn doubt(&self) -> Option<&Doubt> {
+        self.pending.as_ref()?.doubt()
     }
 
     /// The final state with its reason, once there is one.
@@ -194,19 +385,28 @@ impl DeviceRecord {
         Some(match self.end.as_ref()? {
             DeviceEnd::Walked => self.walked(),
             DeviceEnd::Unreachable { cause } => {
-                (DeviceState::Unreachable, Some(Reason { step: None, cause }))
+                self.unless_unknown(DeviceState::Unreachable, cause)
             }
-            DeviceEnd::Skipped { cause } => {
-                (DeviceState::Skipped, Some(Reason { step: None, cause }))
-            }
-            // What a step may have done outweighs how the walk ended.
-            DeviceEnd::Failed { cause } => self
-                .unknown()
-                .unwrap_or((DeviceState::Failed, Some(Reason { step: None, cause }))),
-            DeviceEnd::Cancelled { cause } => self
-                .unknown()
-                .unwrap_or((DeviceState::Cancelled, Some(Reason { step: None, cause }))),
+            DeviceEnd::Skipped { cause } => self.unless_unknown(DeviceState::Skipped, cause),
+            DeviceEnd::Failed { cause } => self.unless_unknown(DeviceState::Failed, cause),
+            DeviceEnd::Cancelled { cause } => self.unless_unknown(DeviceState::Cancelled, cause),
         })
+    }
+
+    /// What a step may have done outweighs how the walk ended.
+    fn unless_unknown<'a>(
+        &'a self,
+        state: DeviceState,
+        cause: &'a Cause,
+    ) -> (DeviceState, Option<Reason<'a>>) {
+        let doubted = || {
+            let pending = self.pending.as_ref()?;
+            pending.doubt()?;
+            let step = Some(&pending.step);
+            Some((DeviceState::Unknown, Some(Reason { step, cause })))
+        };
+        let ended = || (state, Some(Reason { step: None, cause }));
+        self.unknown().or_else(doubted).unwrap_or_else(ended)
     }
 
     fn unknown(&self) -> Option<(DeviceState, Option<Reason<'_>>)> {

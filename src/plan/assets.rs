@@ -3,16 +3,19 @@
 //! Nothing here reads a disk: whoever makes a plan hands over a [`Library`].
 
 use super::scope;
+use crate::model::id::StepId;
 use crate::model::outcome::Cause;
 use crate::playbook::settled::Settled;
 use crate::playbook::used::{Library, TOOL, Unavailable, join};
 use crate::playbook::vars::Known;
 use crate::playbook::{Playbook, Step};
 use crate::step::Sha256;
+use crate::step::cx::Source;
 use crate::template::{Field, Reference, Scope, Spanned, Template, TemplateError};
 use crate::text::diagnostic::{Code, Diagnostic};
 use crate::text::escape::Escaped;
 use crate::text::json;
+use crate::text::source::Span;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256 as Hasher};
@@ -22,9 +25,17 @@ use std::sync::Arc;
 /// Bytes of all that a run sends, together: they are held in memory.
 pub const MAX_TOTAL: usize = 256 << 20;
 
-/// Files by their hashes.
+/// The files that a plan sends.
 #[derive(Debug, Clone, Default)]
-pub struct Assets(BTreeMap<String, Asset>);
+pub struct Assets {
+    /// By their hashes.
+    files: BTreeMap<String, Asset>,
+    /// The hashes of those of which no author says which they must be, by the steps that send them.
+    sources: Sources,
+}
+
+/// Which file a step sends, where its author does not say so.
+pub type Sources = BTreeMap<StepId, String>;
 
 /// One of them.
 #[derive(Clone)]
@@ -52,12 +63,25 @@ pub struct AssetLine {
 
 impl Assets {
     pub fn get(&self, sha256: &str) -> Option<&Asset> {
-        self.0.get(sha256)
+        self.files.get(sha256)
+    }
+
+    pub const fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// The file that a step sends whose author does not say which it must be.
+    pub fn source(&self, step: &StepId) -> Option<Source> {
+        let sha256 = self.sources.get(step)?;
+        Some(Source {
+            sha256: sha256.clone(),
+            size: self.get(sha256)?.content.len() as u64,
+        })
     }
 
     /// With their hashes, in an order of their own.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Asset)> {
-        self.0
+        self.files
             .iter()
             .map(|(sha256, asset)| (sha256.as_str(), asset))
     }
@@ -79,8 +103,8 @@ pub fn fixed(playbook: &Playbook, library: &Library<'_>) -> Vec<Diagnostic> {
         if let Some((source, sha256)) = step.kind.local_file()
             && let Some(path) = source.as_literal()
         {
-            let wanted = sha256.value.literal().map(|hash| hash.0.as_str());
-            shelf.take(step, source, path, sha256, wanted);
+            let pinned = sha256.map(|sha256| (sha256.span, sha256.value.literal().cloned()));
+            shelf.take(step, source, path, pinned.as_ref());
         }
     }
     shelf.problems
@@ -99,8 +123,11 @@ pub fn of(
         let Some((source, sha256)) = step.kind.local_file().filter(|_| left_out.is_none()) else {
             continue;
         };
-        match named(playbook, inputs, step, (source, &sha256.value), &mut frames) {
-            Ok((path, hash)) => shelf.take(step, source, &path, sha256, Some(&hash.0)),
+        match named(playbook, inputs, step, (source, sha256), &mut frames) {
+            Ok((path, hash)) => {
+                let pinned = sha256.map(|sha256| (sha256.span, hash));
+                shelf.take(step, source, &path, pinned.as_ref());
+            }
             Err(error) => shelf.problems.push(error.into()),
         }
     }
@@ -111,18 +138,22 @@ pub fn of(
     }
 }
 
+/// The hash that an author gives.
+type Pinned = Spanned<Field<Sha256>>;
+
 /// What a step's file is called, and its hash, as the inputs say.
 fn named(
     playbook: &Playbook,
     inputs: &Map<String, Value>,
     step: &Step,
-    (source, sha256): (&Template, &Field<Sha256>),
+    (source, sha256): (&Template, Option<&Pinned>),
     frames: &mut BTreeMap<usize, Scope>,
-) -> Result<(String, Sha256), TemplateError> {
+) -> Result<(String, Option<Sha256>), TemplateError> {
     let around = around(playbook, inputs, step.frame, frames)?;
     let outer = |reference: &Reference| Settled(playbook).knows(step.frame, reference);
     let scope = Known::of(step, &outer).enter(around)?;
-    Ok((source.render(&scope)?, sha256.resolve(&scope)?))
+    let sha256 = sha256.map(|sha256| sha256.value.resolve(&scope));
+    Ok((source.render(&scope)?, sha256.transpose()?))
 }
 
 /// What the inputs alone say of a frame.
@@ -187,8 +218,7 @@ impl<'a> Shelf<'a> {
         step: &Step,
         source: &Template,
         path: &str,
-        sha256: &Spanned<Field<Sha256>>,
-        wanted: Option<&str>,
+        pinned: Option<&(Span, Option<Sha256>)>,
     ) {
         if self.total > self.most {
             // That there are too many is told once, and no more are read.
@@ -218,13 +248,17 @@ impl<'a> Shelf<'a> {
                 return self.problems.push(wrong(message, help));
             }
         };
-        if let Some(wanted) = wanted
-            && *wanted != hash
+        if let Some((span, Some(wanted))) = pinned
+            && wanted.0 != hash
         {
             let message = format!("`{shown}` is another file: its SHA-256 is {hash}");
-            let problem = Diagnostic::error(Code::BadValue, sha256.span, message)
+            let problem = Diagnostic::error(Code::BadValue, *span, message)
                 .with_help("if that is the file you mean, give this hash; nothing else is sent");
             return self.problems.push(problem);
+        }
+        if pinned.is_none() {
+            let sources = &mut self.assets.sources;
+            sources.insert(step.id.clone(), hash.clone());
         }
         if self.assets.get(&hash).is_some() {
             return;
@@ -242,7 +276,7 @@ impl<'a> Shelf<'a> {
             return;
         }
         let path = path.to_owned();
-        self.assets.0.insert(hash, Asset { path, content });
+        self.assets.files.insert(hash, Asset { path, content });
     }
 }
 
@@ -268,8 +302,8 @@ mod tests {
         let mut shelf = Shelf::new(&playbook, &library, most);
         for step in &playbook.steps {
             let (source, sha256) = step.kind.local_file().expect("it sends one");
-            let wanted = sha256.value.literal().map(|hash| hash.0.as_str());
-            shelf.take(step, source, source.text(), sha256, wanted);
+            let pinned = sha256.map(|sha256| (sha256.span, sha256.value.literal().cloned()));
+            shelf.take(step, source, source.text(), pinned.as_ref());
         }
         let told = |problem: Diagnostic| (problem.code, problem.message);
         let problems = shelf.problems.into_iter().map(told).collect();

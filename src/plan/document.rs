@@ -3,7 +3,7 @@
 //! Steps stand in it once and per-device values in a table, so that a plan for many devices stays small.
 //! It holds the playbook itself and no path to it: what was approved is what runs.
 
-use super::assets::AssetLine;
+use super::assets::{AssetLine, Sources};
 use super::price::Price;
 use super::{Column, Covered, Plan, RunSettings, fingerprint};
 use crate::clock;
@@ -42,6 +42,9 @@ pub struct Document {
     /// The local files that it sends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assets: Vec<AssetLine>,
+    /// The hashes of those of which the playbook does not say which they must be, by step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: Sources,
     /// The playbook's bytes.
     pub playbook: String,
     /// Those of the playbooks that it uses, by their paths relative to its own folder.
@@ -134,6 +137,7 @@ impl Document {
                 .collect(),
             price: plan.price(),
             assets: plan.assets.lines(),
+            sources: plan.assets.sources().clone(),
             playbook: playbook.source.text.clone(),
             used: playbook.used_files(),
         }
@@ -155,6 +159,7 @@ impl Document {
         let found = fingerprint(
             &document.playbook,
             &document.used,
+            &document.sources,
             &document.inputs,
             &document.settings,
             &document.backend,

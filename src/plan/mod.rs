@@ -23,7 +23,7 @@ use crate::secret::Secrets;
 use crate::step::Arguments;
 use crate::template::{Reference, Scope, Template, TemplateError};
 use crate::text::json;
-use assets::Assets;
+use assets::{Assets, Sources};
 use jiff::Timestamp;
 use price::Price;
 use scope::{Early, Inputs, Scopes};
@@ -47,7 +47,8 @@ pub struct Plan {
     /// Per device, the values of the templates that are known before its session: the columns of [`Self::columns`].
     pub table: Vec<Vec<String>>,
     pub columns: Vec<Column>,
-    /// The local files that it sends. What they are is part of the playbook and its inputs, by their hashes.
+    /// The local files that it sends. What they are is part of the playbook and its inputs, by their hashes;
+    /// what those are of which no hash is given is covered too.
     pub assets: Assets,
     /// Per step of the playbook, why it is left out.
     pub left_out: Vec<Option<Cause>>,
@@ -95,6 +96,7 @@ pub fn build(
     settings: RunSettings,
     backend: Backend,
     devices: Vec<PlannedDevice>,
+    assets: Assets,
 ) -> Result<Plan, PlanError> {
     let secrets = take_secrets(&playbook.inputs, &mut inputs);
     let left_out = settings.selection.left_out(&playbook);
@@ -110,7 +112,7 @@ pub fn build(
         devices,
         table,
         columns,
-        assets: Assets::default(),
+        assets,
         left_out,
         sha256,
     };
@@ -153,6 +155,7 @@ pub fn build(
     plan.sha256 = fingerprint(
         &plan.playbook.source.text,
         &plan.playbook.used_files(),
+        plan.assets.sources(),
         &plan.inputs,
         &plan.settings,
         &plan.backend,
@@ -234,11 +237,12 @@ pub(crate) struct Covered<'a> {
     pub(crate) values: &'a [String],
 }
 
-/// SHA-256 over what an approval means: the bytes of the playbook and of those that it uses, inputs, limits, the organisation, the
-/// devices with names and registration times, and what was rendered for each. Not the time, not the address.
+/// SHA-256 over what an approval means: the bytes of the playbook and of those that it uses, the files that it
+/// sends whatever they are, inputs, limits, the organisation, the devices with names and registration times, and what was rendered for each. Not the time, not the address.
 pub(crate) fn fingerprint<'a>(
     playbook: &str,
     used: &BTreeMap<String, String>,
+    sources: &Sources,
     inputs: &Map<String, Value>,
     settings: &RunSettings,
     backend: &Backend,
@@ -255,6 +259,9 @@ pub(crate) fn fingerprint<'a>(
     }));
     if !used.is_empty() {
         part(&json!({ "used": used }));
+    }
+    if !sources.is_empty() {
+        part(&json!({ "sources": sources }));
     }
     // The order in which devices start is no part of what is approved.
     let mut devices: Vec<Covered<'_>> = devices.collect();

@@ -221,6 +221,11 @@ impl Step {
         all
     }
 
+    /// Whether what it found is looked at after its end.
+    pub const fn is_needed(&self) -> bool {
+        self.register.is_some() || matches!(self.kind, StepKind::Set(_) | StepKind::PutFile(_))
+    }
+
     /// Whether it runs on this system at all: the author wants it there, and its sensors know how.
     pub fn is_for(&self, os: Os) -> bool {
         (self.os.is_empty() || self.os.contains(&os))

@@ -16,6 +16,8 @@ use crate::model::state::DeviceRecord;
 use crate::text::json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -48,27 +50,31 @@ struct Columns<'a> {
 
 /// What the steps of a device found, in their order; nothing of a device without a bag.
 pub fn rows(view: &View<'_>, device: &Device) -> Result<Vec<Row>, ReportError> {
-    let Some(data) = data(view, device) else {
-        return Ok(Vec::new());
-    };
     let mut rows = Vec::new();
-    for step in steps(&data)? {
+    for step in steps(&data(view, device))? {
         rows.append(&mut step?.rows);
     }
     Ok(rows)
 }
 
-/// Where the bag of a device keeps what was found.
-fn data(view: &View<'_>, device: &Device) -> Option<PathBuf> {
-    let bag = view.state.device(device.id)?.bag.as_deref()?;
-    Some(view.dir.path().join(bag).join("data"))
+/// Where the bags of a device keep what was found, the oldest first.
+fn data(view: &View<'_>, device: &Device) -> Vec<PathBuf> {
+    let bags = view.state.device(device.id).map(|record| &record.bags);
+    let bags = bags.into_iter().flatten();
+    bags.map(|bag| view.dir.path().join(bag).join("data"))
+        .collect()
 }
 
-/// What the steps of a bag left, in their order and read one at a time.
-fn steps(data: &Path) -> Result<impl Iterator<Item = Result<StepFile, ReportError>>, ReportError> {
-    let mut steps = files(&data.join("steps"))?;
-    steps.sort();
-    Ok(steps.into_iter().map(|path| read(&path)))
+/// What the steps left, in their order and read one at a time; each as it was the last time that it ran.
+fn steps(
+    bags: &[PathBuf],
+) -> Result<impl Iterator<Item = Result<StepFile, ReportError>>, ReportError> {
+    let mut steps = BTreeMap::new();
+    for data in bags {
+        let files = files(&data.join("steps"))?.into_iter();
+        steps.extend(files.map(|path| (path.file_name().map(OsStr::to_owned), path)));
+    }
+    Ok(steps.into_values().map(|path| read(&path)))
 }
 
 /// The parts of a step's file that are told on.
@@ -105,11 +111,12 @@ pub fn write(view: &View<'_>) -> Result<(), ReportError> {
     let mut results = view.dir.create("results.ndjson")?;
     let mut findings = view.dir.create("findings.ndjson")?;
     for device in &view.devices {
-        let Some(data) = data(view, device) else {
+        let bags = data(view, device);
+        let Some(last) = bags.last() else {
             continue;
         };
-        let outcome: OutcomeFile = read(&data.join("outcome.json"))?;
-        for step in steps(&data)? {
+        let outcome: OutcomeFile = read(&last.join("outcome.json"))?;
+        for step in steps(&bags)? {
             let mut step = step?;
             let is_it = |one: &&StepOutcome| one.step_id == step.end.step_id;
             let verified = outcome.steps.iter().find(is_it);

@@ -2,6 +2,7 @@
 
 use super::View;
 use crate::model::outcome::DeviceState;
+use crate::model::state::DeviceRecord;
 use crate::text::escape::Escaped;
 use serde_json::{Map, Value, json};
 
@@ -41,7 +42,7 @@ fn entry(view: &View<'_>, device: &crate::model::device::Device) -> Value {
         "name": Escaped(device.name.raw()).to_string(),
         "state": state.map(|(state, _)| state),
         "reason": state.and_then(|(_, reason)| reason).map(|reason| reason.summary()),
-        "bag": record.and_then(|record| record.bag.as_deref()),
+        "bag": record.and_then(DeviceRecord::bag),
     });
     if let (Value::Object(fields), Some((_, Some(reason)))) = (&mut entry, state) {
         fields.extend(reason.cause.spot(view.source));

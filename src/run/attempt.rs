@@ -4,185 +4,19 @@ use super::ahead::Planned;
 use super::foresight;
 use super::link::{Link, Now};
 use super::retry::{self, Exposure, Next};
+use super::step_end::{ITEMS, StepEnd};
 use crate::clock;
-use crate::model::conceal::{NO_LOG, withhold};
+use crate::model::conceal::withhold;
 use crate::model::device::Device;
-use crate::model::effect::Reached;
+use crate::model::effect::{Effect, Reached};
 use crate::model::event::EventKind;
-use crate::model::memo::Memo;
 use crate::model::outcome::{Cause, Outcome};
-use crate::model::row::{Row, RowKind};
 use crate::playbook::Step;
-use crate::secret::Secrets;
 use crate::step::StepKind;
 use crate::step::cx::{StepCx, Stop};
-use crate::template::{Scope, TemplateError};
-use crate::text::source::Source;
-use jiff::Timestamp;
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
-use std::borrow::Cow;
+use crate::template::Scope;
+use serde_json::Value;
 use std::time::Duration;
-
-/// How a step ended on one device, with what it found.
-#[derive(Clone)]
-pub(super) struct StepEnd {
-    pub(super) outcome: Outcome,
-    pub(super) attempts: u32,
-    started: Timestamp,
-    ended: Timestamp,
-    rows: Vec<Row>,
-    raw: Vec<Vec<u8>>,
-    result: Value,
-}
-
-impl StepEnd {
-    pub(super) fn skipped(step: &Step, cause: Cause) -> Self {
-        Self::new(Outcome::Skipped { cause }, step.kind.empty_result())
-    }
-
-    pub(super) fn failed(step: &Step, error: TemplateError) -> Self {
-        let cause = error.into();
-        Self::new(Outcome::Failed { cause }, step.kind.empty_result())
-    }
-
-    /// It was cut short, or never began.
-    pub(super) fn cut(step: &Step, outcome: Outcome, attempts: u32) -> Self {
-        Self {
-            attempts,
-            ..Self::new(outcome, step.kind.empty_result())
-        }
-    }
-
-    fn new(outcome: Outcome, result: Value) -> Self {
-        let now = clock::now();
-        Self {
-            outcome,
-            attempts: 0,
-            started: now,
-            ended: now,
-            rows: Vec::new(),
-            raw: Vec::new(),
-            result,
-        }
-    }
-
-    /// Lets later steps see the result, also of a step that was skipped or failed.
-    pub(super) fn publish(&self, step: &Step, scope: &mut Scope) {
-        if let (StepKind::Set(_), Value::Object(values), Outcome::Done) =
-            (&step.kind, &self.result, &self.outcome)
-        {
-            let mut values = values.clone();
-            values.remove(ITEMS);
-            scope.extend_json("vars", &values);
-        }
-        if let Some(name) = &step.register {
-            let mut result = self.result.clone();
-            if let Value::Object(fields) = &mut result {
-                fields.insert("status".into(), self.outcome.word().into());
-            }
-            scope.set_json(name, &result);
-        }
-    }
-
-    /// Ends as this, if that is worse.
-    fn worsen(&mut self, outcome: Outcome) {
-        if rank(&outcome) > rank(&self.outcome) {
-            self.outcome = outcome;
-        }
-    }
-
-    /// What of it is written down: all, unless its author wants nobody to see it. Findings are told on
-    /// purpose; of everything else one row says that there was something.
-    pub(super) fn recorded(&self, step: &Step) -> Cow<'_, Self> {
-        if !step.no_log {
-            return Cow::Borrowed(self);
-        }
-        let mut outcome = self.outcome.clone();
-        outcome.conceal(&withhold);
-        let (mut rows, others): (Vec<Row>, Vec<Row>) = self
-            .rows
-            .iter()
-            .cloned()
-            .partition(|row| row.kind == RowKind::Finding);
-        rows.extend(others.first().map(|first| Row {
-            name: Some(NO_LOG.into()),
-            ..Row::new(first.kind)
-        }));
-        Cow::Owned(Self {
-            outcome,
-            rows,
-            raw: Vec::new(),
-            result: Value::Null,
-            ..*self
-        })
-    }
-
-    /// The step's part of `outcome.json`.
-    pub(super) fn entry(&self, step: &Step, source: &Source) -> Value {
-        let mut entry = json!({
-            "step_id": step.id, "name": step.label, "action": step.kind.spec().key,
-            "outcome": self.outcome.word(), "cause": self.outcome.cause(),
-            "reason": self.outcome.cause().map(Cause::summary),
-            "attempts": self.attempts, "started": self.started, "ended": self.ended,
-        });
-        if let (Value::Object(fields), Some(cause)) = (&mut entry, self.outcome.cause()) {
-            fields.extend(cause.spot(source));
-        }
-        if !step.place.part.is_main() {
-            entry["part"] = json!(step.place.part);
-        }
-        if step.no_log {
-            entry["withheld"] = json!("no_log");
-        }
-        entry
-    }
-
-    /// The step's own file: how it ended, what was found, and the answers as they came.
-    pub(super) fn file(&self, entry: &Value, secrets: &Secrets) -> StepFile {
-        let mut rows = self.rows.clone();
-        if !secrets.is_empty() {
-            let hide = |text: &mut String| secrets.hide(text);
-            for row in &mut rows {
-                row.conceal(&hide);
-            }
-        }
-        let bodies = self.raw.iter();
-        StepFile {
-            end: entry.clone(),
-            rows,
-            raw: bodies.map(|body| verbatim(body, secrets)).collect(),
-        }
-    }
-}
-
-/// The field of a result that holds one result for each item of `for_each`.
-const ITEMS: &str = "results";
-
-/// What `data/steps/<nn>-<step>.json` holds.
-#[derive(serde::Serialize)]
-pub(super) struct StepFile {
-    end: Value,
-    raw: Vec<Box<RawValue>>,
-    rows: Vec<Row>,
-}
-
-/// A body that is JSON stays as it is; anything else becomes a string. One with a secret in it keeps only
-/// what it says.
-fn verbatim(body: &[u8], secrets: &Secrets) -> Box<RawValue> {
-    let text = String::from_utf8_lossy(body);
-    if !secrets.is_empty() {
-        let said = serde_json::from_slice(body).unwrap_or_else(|_| Value::from(&*text));
-        let mut shown = said.clone();
-        secrets.hide_in(&mut shown);
-        // What a repeated key hides from a reader of JSON stands in the text all the same.
-        if shown != said || matches!(secrets.text(&text), Cow::Owned(_)) {
-            return serde_json::value::to_raw_value(&shown).expect("it was JSON before");
-        }
-    }
-    RawValue::from_string(text.to_string())
-        .unwrap_or_else(|_| serde_json::value::to_raw_value(&*text).expect("a string is JSON"))
-}
 
 /// Runs a step to its outcome.
 pub(super) async fn run(link: &mut Link, device: &Device, step: &Step, scope: &Scope) -> StepEnd {
@@ -277,15 +111,6 @@ fn next_items(
     }
 }
 
-const fn rank(outcome: &Outcome) -> u8 {
-    match outcome {
-        Outcome::Skipped { .. } => 0,
-        Outcome::Done => 1,
-        Outcome::Failed { .. } => 2,
-        Outcome::Unknown { .. } => 3,
-    }
-}
-
 async fn guarded(link: &mut Link, device: &Device, step: &Step, scope: &Scope) -> StepEnd {
     match step.enter(scope) {
         Ok(Some(scope)) => attempts(link, device, step, &scope).await,
@@ -295,7 +120,7 @@ async fn guarded(link: &mut Link, device: &Device, step: &Step, scope: &Scope) -
 }
 
 async fn attempts(link: &mut Link, device: &Device, step: &Step, scope: &Scope) -> StepEnd {
-    link.memo = Memo::default();
+    link.memo = link.recalled(step);
     let end = repeated(link, device, step, scope).await;
     link.give_up_files().await;
     end
@@ -313,6 +138,9 @@ async fn repeated(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
         attempt += 1;
         link.now = Now::new(step.id.clone(), attempt, link.deadline(timeout));
         link.now.no_log = step.no_log;
+        if let Some(nonce) = link.memo.nonce.take() {
+            link.now.nonce = nonce;
+        }
         link.note(EventKind::StepStarted {
             device: device.id,
             step: step.id.clone(),
@@ -321,6 +149,10 @@ async fn repeated(link: &mut Link, device: &Device, step: &Step, scope: &Scope) 
             nonce: link.now.nonce.clone(),
         })
         .await;
+        if step.kind.effect() != Effect::Read {
+            // What is changed is looked at as it is now.
+            link.listings.forget();
+        }
         if attempt == 1 {
             let own = foresight::of_action(step, link.ground(), scope);
             // What cannot be rendered says so when the step runs.
@@ -432,6 +264,8 @@ fn next(link: &Link, step: &Step, attempt: u32, cause: &Cause) -> Follow {
             };
         }
     }
+    // Whoever may not go on has used up the tries.
+    let attempt = if link.may_go_on() { attempt } else { u32::MAX };
     Follow::Is(retry::next(
         &step.retry,
         attempt,

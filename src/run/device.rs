@@ -1,24 +1,33 @@
 //! One device from start to sealed bag: opens the session, has the steps walked, closes, seals.
 
+use super::farewell::Farewell;
 use super::job::Job;
 use super::link::{Link, blocking};
-use crate::bundle::BagInfo;
+use super::recall::{Restored, Shelf};
+use crate::bundle::{Bag, BagInfo, DiskError, TakenUp};
 use crate::clock;
+use crate::ledger::resume::Rest;
 use crate::model::device::Device;
-use crate::model::event::{DeviceEnd, EventKind, Stop};
+use crate::model::event::{DeviceEnd, EventKind, SessionEnd, Stop};
+use crate::model::id::StepId;
 use crate::model::outcome::{Cause, DeviceState};
+use crate::model::state::DeviceRecord;
 use crate::plan::PlannedDevice;
 use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 /// Takes one device to its end. Whatever happens, its session is closed and its end is recorded.
 pub(super) async fn run(job: &Arc<Job>, planned: &PlannedDevice) {
-    let device = &planned.device;
-    record(job, EventKind::DeviceStarted { device: device.id }).await;
-    let Some(mut visit) = Visit::begin(job, device).await else {
+    let anew = match job.rest(planned.device.id) {
+        Rest::Nothing => return dismiss(job, &planned.device).await,
+        Rest::Seal => return seal_only(job, &planned.device).await,
+        Rest::Walk { anew } => anew,
+    };
+    let Some(mut visit) = Visit::begin(job, &planned.device, Some(anew)).await else {
         return;
     };
     let end = match &planned.gone {
@@ -36,8 +45,50 @@ pub(super) async fn pass_over(job: &Arc<Job>, planned: &PlannedDevice) {
         Some(Stop::Backend { cause } | Stop::Output { cause }) => cause.clone(),
         _ => Cause::Interrupted,
     };
-    if let Some(visit) = Visit::begin(job, &planned.device).await {
+    let id = planned.device.id;
+    let has_ended = (job.ledger.state().device(id)).is_some_and(|record| record.end.is_some());
+    match job.rest(id) {
+        Rest::Seal => return seal_only(job, &planned.device).await,
+        Rest::Nothing => return dismiss(job, &planned.device).await,
+        // It ended as what it is before this process began.
+        Rest::Walk { .. } if has_ended => return seal_only(job, &planned.device).await,
+        Rest::Walk { .. } => {}
+    }
+    if let Some(visit) = Visit::begin(job, &planned.device, None).await {
         visit.finish(DeviceEnd::Cancelled { cause }).await;
+    }
+}
+
+/// Ends what an earlier process left open of a device that has ended.
+async fn dismiss(job: &Job, device: &Device) {
+    let open = (job.ledger.state().device(device.id)).map(|record| record.open.clone());
+    for session in open.into_iter().flatten() {
+        let end = match job.fleet.dismiss(&session).await {
+            Ok(()) => SessionEnd::Closed,
+            Err(cause) => SessionEnd::NotClosed { cause },
+        };
+        let device = device.id;
+        record(
+            job,
+            EventKind::SessionEnded {
+                device,
+                session,
+                end,
+            },
+        )
+        .await;
+    }
+}
+
+/// Gives a device's bag its place, where nothing else is left of it.
+async fn seal_only(job: &Arc<Job>, device: &Device) {
+    dismiss(job, device).await;
+    let is_sealed = (job.ledger.state().device(device.id)).is_some_and(DeviceRecord::is_sealed);
+    if !is_sealed
+        && let Some(mut visit) = Visit::begin(job, device, None).await
+        && let Err(cause) = visit.seal().await
+    {
+        job.stop(Stop::Output { cause }).await;
     }
 }
 
@@ -53,32 +104,67 @@ pub(super) struct Visit {
     /// What ended so far, for the bag.
     pub(super) ends: Vec<Value>,
     pub(super) outputs: Map<String, Value>,
+    /// Steps whose outcomes stand, until it is their turn.
+    pub(super) past: BTreeMap<StepId, Restored>,
+    /// What is to be taken away before the session ends.
+    pub(super) farewell: Farewell,
+}
+
+/// The bag of a visit, with what stands of those before it.
+enum Opened {
+    Bag(Box<Bag>, BTreeMap<StepId, Restored>),
+    /// It was in its place already, or is now.
+    Published(String),
 }
 
 impl Visit {
-    async fn begin(job: &Arc<Job>, device: &Device) -> Option<Self> {
-        let (at, name, id, verbatim) = (
-            Arc::clone(job),
-            device.short_name(),
-            device.id,
-            device.verbatim.clone(),
-        );
-        let opened = blocking(move || {
-            let bag = at.dir.open_bag(&name, id)?;
-            bag.device(&json!({"fetched": clock::now(), "device": verbatim}))?;
-            Ok(bag)
-        })
-        .await
-        .and_then(|opened: Result<_, crate::bundle::DiskError>| opened.map_err(Cause::from));
+    /// Opens a device's bag, or takes it up where an earlier process left it. Steps that run `anew` do not
+    /// stand; without any list, the device has ended, and there may be nothing left to do.
+    async fn begin(job: &Arc<Job>, device: &Device, anew: Option<Vec<StepId>>) -> Option<Self> {
+        let before = match &job.rest {
+            Some(_) => job.ledger.state().device(device.id).cloned(),
+            None => None,
+        };
+        let mut before = before.unwrap_or_default();
+        let opened = loop {
+            let (at, about, known) = (Arc::clone(job), device.clone(), before.clone());
+            let again = anew.clone();
+            let opened = blocking(move || open(&at, &about, known, again.as_deref())).await;
+            match opened.and_then(|opened| opened.map_err(Cause::from)) {
+                Ok(Opened::Published(path)) => {
+                    before.sealed = None;
+                    before.bags.push(path.clone());
+                    let device = device.id;
+                    record(job, EventKind::BagPublished { device, path }).await;
+                    anew.as_ref()?;
+                }
+                Ok(Opened::Bag(bag, past)) => break Ok((bag, past)),
+                Err(cause) => break Err(cause),
+            }
+        };
+        if let Some(mut anew) = anew {
+            if let Ok((_, past)) = &opened {
+                let lost = before.steps.iter().map(|record| &record.step);
+                let lost = lost.filter(|step| !past.contains_key(step) && !anew.contains(step));
+                let lost: Vec<StepId> = lost.cloned().collect();
+                anew.extend(lost);
+            }
+            let device = device.id;
+            record(job, EventKind::DeviceStarted { device, anew }).await;
+        }
         match opened {
-            Ok(bag) => {
-                let link = Link::new(Arc::clone(job), device.clone(), bag);
+            Ok((bag, past)) => {
+                let mut link = Link::new(Arc::clone(job), device.clone(), *bag);
+                link.hold.remember(&before);
+                link.past = before.pending;
                 Some(Self {
                     job: Arc::clone(job),
                     device: device.clone(),
                     link,
                     ends: Vec::new(),
                     outputs: Map::new(),
+                    past,
+                    farewell: Farewell::default(),
                 })
             }
             Err(cause) => {
@@ -100,7 +186,7 @@ impl Visit {
                 detail: words(&*panic),
             },
         });
-        if let Some(outcome) = self.link.settle().await {
+        if let Some(outcome) = self.link.cut_short().await {
             self.ends.push(json!({
                 "step_id": self.link.now.step, "outcome": outcome.word(), "cause": outcome.cause(),
                 "reason": outcome.cause().map(Cause::summary), "attempts": self.link.now.attempt,
@@ -112,6 +198,7 @@ impl Visit {
     async fn finish(mut self, end: DeviceEnd) {
         self.link.close().await;
         self.link.give_up_files().await;
+        self.leave_behind().await;
         record(
             &self.job,
             EventKind::DeviceEnded {
@@ -127,6 +214,11 @@ impl Visit {
     }
 
     async fn seal(&mut self) -> Result<(), Cause> {
+        // What the walk did not come to stands all the same.
+        for step in &self.job.plan.playbook.steps {
+            self.ends
+                .extend(self.past.remove(&step.id).map(|past| past.entry));
+        }
         let bag = self.link.take_bag().await?;
         let (state, outcome) = self.outcome();
         let info = BagInfo {
@@ -135,6 +227,7 @@ impl Visit {
         };
         let sealed = blocking(move || {
             bag.outcome(&outcome)?;
+            bag.forget();
             bag.seal(&info)
         })
         .await??;
@@ -177,6 +270,36 @@ impl Visit {
         self.job.plan.secrets.hide_in(&mut outcome);
         (word, outcome)
     }
+}
+
+/// Opens the bag that a device's evidence goes to.
+fn open(
+    job: &Job,
+    device: &Device,
+    before: DeviceRecord,
+    anew: Option<&[StepId]>,
+) -> Result<Opened, DiskError> {
+    let (name, sealed) = (device.short_name(), before.sealed.as_deref());
+    let mut taken = TakenUp::Nothing;
+    if job.rest.is_some() {
+        taken = job.dir.take_up(&name, device.id, sealed, &before.bags)?;
+    }
+    let bag = match taken {
+        TakenUp::Published(path) => return Ok(Opened::Published(path)),
+        TakenUp::Sealed(sealed) => return Ok(Opened::Published(sealed.publish()?)),
+        TakenUp::Open(bag) => bag,
+        TakenUp::Nothing => job.dir.open_bag(&name, device.id)?,
+    };
+    bag.device(&json!({"fetched": clock::now(), "device": device.verbatim}))?;
+    let shelf = Shelf {
+        dir: &job.dir,
+        bag: &bag,
+        sealed: &before.bags,
+    };
+    let mut standing = before.steps;
+    standing.retain(|record| !anew.unwrap_or_default().contains(&record.step));
+    let past = shelf.restore(&job.plan.playbook, &standing)?;
+    Ok(Opened::Bag(Box::new(bag), past))
 }
 
 async fn output_failed(job: &Job, device: &Device, cause: Cause) {

@@ -1,6 +1,6 @@
 //! Files of the session's store: small ones into memory, all others into the bag, piece after piece.
 
-use super::link::{Link, blocking};
+use super::link::{Link, Sent, blocking};
 use super::patience::bounded;
 use crate::bundle::{Bag, DiskError, FileSink};
 use crate::clock;
@@ -11,29 +11,46 @@ use crate::model::id::{CommandId, FileId};
 use crate::model::outcome::Cause;
 use crate::model::remote::RemoteText;
 use crate::model::row::{FileState, Packed, StoredAs, StoredFile};
-use crate::step::cx::{FileRequest, Opened, Uploaded};
+use crate::step::cx::{Content, FileRequest, Opened, Uploaded};
+use crate::text::json;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 impl Link {
-    /// Brings a local file into the session's store.
-    pub(super) async fn bring(&mut self, sha256: &str, name: &str) -> Result<Uploaded, Cause> {
-        let asset = self.job.plan.assets.get(sha256);
-        let content = asset.map(|asset| Arc::clone(&asset.content));
-        let content = content.ok_or_else(|| Cause::Internal {
-            detail: "a file that the plan does not have was to be sent".into(),
-        })?;
+    /// Brings a local file, or bytes, into the session's store.
+    pub(super) async fn bring(
+        &mut self,
+        content: Content<'_>,
+        name: &str,
+    ) -> Result<Uploaded, Cause> {
+        let (sha256, content) = match content {
+            Content::Asset(sha256) => {
+                let asset = self.job.plan.assets.get(sha256);
+                let asset = asset.ok_or_else(|| Cause::Internal {
+                    detail: "a file that the plan does not have was to be sent".into(),
+                })?;
+                (sha256.to_owned(), Arc::clone(&asset.content))
+            }
+            Content::Bytes(bytes) => (json::hex(&Sha256::digest(&bytes)), bytes),
+        };
         let size = content.len();
         // The command that writes it comes next, and must find it in the same session.
         self.roll_over().await?;
         let (patience, deadline) = (self.patience(), self.now.deadline);
         let session = &mut self.hold.current()?.session;
         let id = session.id();
-        let result = bounded(patience, deadline, session.upload(name, content, deadline)).await;
+        let upload = session.upload(name, Arc::clone(&content), deadline);
+        let result = bounded(patience, deadline, upload).await;
+        self.sent = result.as_ref().ok().map(|file| Sent {
+            content,
+            name: name.to_owned(),
+            file: file.clone(),
+        });
         let mut entry = json!({
             "t": clock::now(), "step_id": self.now.step, "attempt": self.now.attempt, "session": id,
             "upload": {"sha256": sha256, "size": size}, "cause": self.cause_of(&result),
@@ -288,12 +305,13 @@ struct Came {
 impl Files {
     /// Opens a file, where an earlier attempt left it.
     pub(super) fn open(&mut self, wanted: &FileRequest) -> Opened {
-        if let Some(stored) = self.inherited.remove(wanted) {
+        if let Some(stored) = self.inherited.remove(wanted).filter(|_| !wanted.is_anew) {
             self.complete.insert(wanted.clone(), stored.clone());
             return Opened::Complete(Box::new(stored));
         }
         let mut left = self.unfinished.iter();
-        let open = match left.position(|open| open.file == *wanted) {
+        let begun = left.position(|open| open.file == *wanted && !wanted.is_anew);
+        let open = match begun {
             Some(place) => self.unfinished.remove(place),
             None => Open {
                 file: wanted.clone(),

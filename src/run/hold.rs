@@ -5,12 +5,14 @@
 
 use super::cancel::Cancel;
 use super::job::Job;
+use super::link::blocking;
 use super::retry;
+use crate::bundle::Lease;
 use crate::live::{Ours, Session};
 use crate::model::command::SessionFacts;
 use crate::model::device::Device;
 use crate::model::event::{DeviceEnd, EventKind, SessionEnd, Stop};
-use crate::model::id::CommandId;
+use crate::model::id::{CommandId, SessionId};
 use crate::model::outcome::{Cause, whole_seconds};
 use futures_util::FutureExt;
 use std::collections::BTreeSet;
@@ -38,6 +40,10 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(12);
 /// The same when nobody wants to wait any more.
 const LEAVING: Duration = Duration::from_secs(2);
 
+/// Waiting for another run of ours that works on the device, where this one changes it.
+const LEASE_WAIT: Duration = Duration::from_mins(2);
+const LEASE_PAUSE: Duration = Duration::from_secs(2);
+
 type Asked = JoinHandle<Result<Box<dyn Session>, Cause>>;
 
 pub(super) struct Hold {
@@ -49,7 +55,19 @@ pub(super) struct Hold {
     held: Option<Held>,
     reopened: u32,
     /// The sessions that an earlier process opened.
-    ours: Ours,
+    pub(super) ours: Ours,
+    /// The session that an earlier process left, and the commands of ours in it.
+    pub(super) left: Option<(SessionId, BTreeSet<CommandId>)>,
+    lease: Leased,
+}
+
+/// Whose the device is, among the runs on this machine.
+enum Leased {
+    /// Nobody can tell, or has asked.
+    Unknown,
+    Ours(#[expect(dead_code, reason = "held until it is dropped")] Lease),
+    /// Another run has it, and we go on beside it.
+    Shared,
 }
 
 pub(super) struct Held {
@@ -71,6 +89,8 @@ impl Hold {
             held: None,
             reopened: 0,
             ours: Ours::default(),
+            left: None,
+            lease: Leased::Unknown,
         }
     }
 
@@ -100,6 +120,7 @@ impl Hold {
     }
 
     async fn open_unjudged(&mut self) -> Result<SessionFacts, Cause> {
+        self.take_lease().await?;
         let device = self.device.id;
         let job = Arc::clone(&self.job);
         job.ledger
@@ -119,6 +140,43 @@ impl Hold {
             .record(EventKind::SessionOpened { device, session })
             .await?;
         Ok(facts)
+    }
+
+    /// Makes the device ours, where that can be. Whoever changes nothing may go on beside another run.
+    async fn take_lease(&mut self) -> Result<(), Cause> {
+        let until = Instant::now() + LEASE_WAIT;
+        let changes = self.job.plan.changing().next().is_some();
+        let cancel = self.job.cancel.clone();
+        loop {
+            self.ask_for_lease().await;
+            if !changes || !matches!(self.lease, Leased::Shared) {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                return Err(Cause::InUse);
+            }
+            tokio::select! {
+                () = sleep(LEASE_PAUSE) => {}
+                () = cancel.draining() => return Err(Cause::Interrupted),
+            }
+        }
+    }
+
+    async fn ask_for_lease(&mut self) {
+        let Some(leases) = self.job.leases.clone() else {
+            return;
+        };
+        if matches!(self.lease, Leased::Ours(_)) {
+            return;
+        }
+        let (backend, device) = (self.job.plan.backend.clone(), self.device.id);
+        let asked = blocking(move || leases.take(&backend.organisation, device)).await;
+        self.lease = match asked {
+            Ok(Ok(Some(lease))) => Leased::Ours(lease),
+            Ok(Ok(None)) => Leased::Shared,
+            // What cannot be written keeps nobody from working.
+            _ => Leased::Unknown,
+        };
     }
 
     async fn request(&mut self) -> Result<(), Cause> {
@@ -165,12 +223,19 @@ impl Hold {
             session: session.id(),
             joined,
         };
+        let left = self.left.take().filter(|(id, _)| *id == session.id());
+        let known = left.map_or_else(BTreeSet::new, |(_, known)| known);
+        let is_shared = matches!(self.lease, Leased::Shared);
         self.held = Some(Held {
             session,
-            issued: 0,
-            known: BTreeSet::new(),
+            issued: u32::try_from(known.len()).unwrap_or(u32::MAX),
+            known,
             // Others in it wait for their turn as we do.
-            window: if joined { 1 } else { self.job.fleet.window() },
+            window: if joined || is_shared {
+                1
+            } else {
+                self.job.fleet.window()
+            },
             is_ready: false,
         });
         self.job.ledger.record(granted).await
@@ -214,8 +279,9 @@ impl Hold {
         opened.map(drop)
     }
 
-    /// Ends the session that we hold, if any; one that others use stays open.
-    pub(super) async fn close(&mut self) {
+    /// Ends the session that we hold, if any; one that others use stays open. Says whether it is known to be
+    /// over.
+    pub(super) async fn close(&mut self) -> bool {
         if self.asked.is_some() {
             let late = AssertUnwindSafe(self.granted()).catch_unwind();
             drop(timeout(LEAVING, late).await);
@@ -223,17 +289,22 @@ impl Hold {
                 asked.abort();
             }
         }
+        if matches!(self.lease, Leased::Shared) && self.held.is_some() {
+            self.ask_for_lease().await;
+        }
+        let is_shared = matches!(self.lease, Leased::Shared);
         // Held until it is closed: who is cut short here is followed by another who closes.
         let Some(held) = &mut self.held else {
-            return;
+            return false;
         };
         let session = held.session.id();
-        let end = if held.session.is_joined() {
+        let end = if held.session.is_joined() || is_shared {
             SessionEnd::LeftOpen
         } else {
             closed(&mut *held.session, &self.job.cancel).await
         };
         self.held = None;
+        let is_over = matches!(end, SessionEnd::Closed | SessionEnd::Gone);
         let device = self.device.id;
         // A broken journal shows at the next permit.
         let _ = self
@@ -245,6 +316,7 @@ impl Hold {
                 end,
             })
             .await;
+        is_over
     }
 }
 

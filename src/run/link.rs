@@ -2,31 +2,30 @@
 //!
 //! One per device. Whatever is asked of the backend here has an end, by the attempt's deadline or by a stop.
 
-use super::ahead::{Ahead, TAKE_BACK};
+use super::ahead::Ahead;
 use super::files::Files;
-use super::hold::{Hold, PATIENCE};
+use super::hold::Hold;
 use super::job::Job;
 use super::listings::Listings;
-use super::patience::{Passed, bounded};
+use super::patience::Passed;
 use super::retry::{Exposure, Fate};
 use crate::bundle::store::Bag;
 use crate::clock;
 use crate::live::Answer;
-use crate::model::command::{Command, CommandResult, DirEntry, Reply};
+use crate::model::command::{Command, DirEntry, Reply};
 use crate::model::conceal::withhold;
 use crate::model::device::Device;
-use crate::model::effect::{Effect, Reached};
-use crate::model::event::{EventKind, OnError, Started};
-use crate::model::id::{CommandId, FileId, SessionId, StepId};
-use crate::model::memo::Memo;
+use crate::model::effect::Effect;
+use crate::model::event::{EventKind, OnError};
+use crate::model::id::{FileId, StepId};
+use crate::model::memo::{Memo, Pending};
 use crate::model::outcome::{Cause, Outcome};
 use crate::model::row::{Finding, StoredFile};
-use crate::step::cx::{FileRequest, Hands, Opened, Uploaded};
-use serde_json::json;
+use crate::step::cx::{Content, FileRequest, Hands, Opened, Source, Uploaded};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 pub(super) struct Link {
     pub(super) job: Arc<Job>,
@@ -41,8 +40,12 @@ pub(super) struct Link {
     /// What neighbouring reads have seen of directories.
     pub(super) listings: Listings,
     pub(super) files: Files,
+    /// What lies in the store of the session for the command that comes next.
+    pub(super) sent: Option<Sent>,
     /// The attempt under way.
     pub(super) now: Now,
+    /// The step during which an earlier process was cut off, and what it did of it.
+    pub(super) past: Option<Pending>,
     /// Which item of `for_each` is under way.
     pub(super) item: Option<u32>,
     /// What the step under way, or the item of it, has changed.
@@ -51,6 +54,13 @@ pub(super) struct Link {
     pub(super) fate: Fate,
     /// When the time of `always` is over. While its steps run, a first signal is nothing to them.
     pub(super) always_until: Option<Instant>,
+}
+
+/// A local file of the plan, as it was brought into the session's store.
+pub(super) struct Sent {
+    pub(super) content: Arc<[u8]>,
+    pub(super) name: String,
+    pub(super) file: FileId,
 }
 
 /// The attempt under way: whose it is, until when, and what it has done.
@@ -95,7 +105,9 @@ impl Link {
             bag: Some(Arc::new(bag)),
             disk: Arc::default(),
             files: Files::default(),
+            sent: None,
             now,
+            past: None,
             item: None,
             memo: Memo::default(),
             fate: Fate::Untouched,
@@ -130,7 +142,7 @@ impl Link {
 
     /// Says of a step that was cut short what is known of it: a command that must not run twice and whose
     /// end nobody heard may have run.
-    pub(super) async fn settle(&mut self) -> Option<Outcome> {
+    pub(super) async fn cut_short(&mut self) -> Option<Outcome> {
         let cause = Cause::Interrupted;
         let outcome = match std::mem::take(&mut self.fate) {
             Fate::Untouched => return None,
@@ -153,181 +165,15 @@ impl Link {
         let _ = self.job.ledger.record(event).await;
     }
 
-    async fn send(&mut self, command: &Command, effect: Effect) -> Result<Reply, Cause> {
-        let begun = Instant::now();
-        if !command.is_read() {
-            self.withdraw().await;
-            self.listings.forget();
-        }
-        if let Some(answer) = self.listings.answer(command) {
-            return answer;
-        }
-        let early = self.take_early(command);
-        if early.is_none() {
-            self.roll_over().await?;
-        }
-        self.permit(command, effect).await?;
-        let before = self.fate;
-        if effect == Effect::Once {
-            self.fate = Fate::InDoubt;
-        }
-        let mut has_run = false;
-        let issued = match &early {
-            Some(early) => Ok((early.session.clone(), early.id)),
-            None => self.issue(command).await,
-        };
-        let (result, reached) = match issued {
-            Ok((session, id)) => {
-                self.issued(command, session.clone(), id).await;
-                if early.is_none() {
-                    self.let_early_ones_end().await;
-                }
-                if command.is_read() {
-                    self.look_ahead(command).await;
-                }
-                // The clock of a command starts when it is its turn.
-                self.now.deadline += begun.elapsed();
-                let result = match early.and_then(|early| early.answer) {
-                    Some(answer) => answer,
-                    None => self.finish(command, &session, id).await,
-                };
-                self.listings.note(command, &result);
-                has_run = result.is_ok();
-                // The backend has it, so that an answer which only concerns our asking says nothing of its fate.
-                let reached = match &result {
-                    Ok(_) => Reached::Yes,
-                    Err(Cause::CommandCancelled) => Reached::No,
-                    Err(cause) => cause.reached().max(Reached::Maybe),
-                };
-                let told = self.told(command, session, id, &result).await;
-                (result.and_then(|reply| told.map(|()| reply)), reached)
-            }
-            // A session that is gone takes nothing; one that we stopped waiting for may have taken it.
-            Err(Cause::SessionLost) => (Err(Cause::SessionLost), Reached::No),
-            Err(Cause::Interrupted) => (Err(Cause::Interrupted), Reached::Maybe),
-            Err(cause) => {
-                let reached = cause.reached();
-                (Err(cause), reached)
-            }
-        };
-        if effect == Effect::Once && reached != Reached::Maybe {
-            self.fate = if has_run { Fate::Ran } else { before };
-        }
-        let exposure = self.now.exposure;
-        self.now.exposure = if has_run {
-            exposure.done(effect)
-        } else {
-            exposure.failed(reached, effect)
-        };
-        result
-    }
-
-    /// Makes the intent of a command that may change the endpoint durable.
-    async fn permit(&mut self, command: &Command, effect: Effect) -> Result<(), Cause> {
-        let session = self.hold.current()?.session.id();
-        if effect == Effect::Read {
-            return Ok(());
-        }
-        let (device, step, command) =
-            (self.device.id, self.now.step.clone(), self.told_of(command));
-        self.job
-            .ledger
-            .record(EventKind::CommandPermitted {
-                device,
-                step,
-                session,
-                command,
-                effect,
-            })
-            .await
-    }
-
-    async fn issue(&mut self, command: &Command) -> Result<(SessionId, CommandId), Cause> {
-        let (until, patience) = (self.deadline(PATIENCE), self.patience());
-        let held = self.hold.current()?;
-        let id = bounded(patience, until, held.session.issue(command)).await?;
-        held.issued += 1;
-        held.known.insert(id);
-        Ok((held.session.id(), id))
-    }
-
-    /// Tells the journal that the backend has a command.
-    async fn issued(&self, command: &Command, session: SessionId, id: CommandId) {
-        self.note(EventKind::CommandIssued {
-            device: self.device.id,
-            step: self.now.step.clone(),
-            session,
-            command: id,
-            name: command.name().to_owned(),
-        })
-        .await;
-    }
-
-    async fn finish(
-        &mut self,
-        command: &Command,
-        session: &SessionId,
-        id: CommandId,
-    ) -> Result<Reply, Cause> {
-        let (deadline, patience) = (self.now.deadline, self.patience());
-        let held = self.hold.current()?;
-        debug_assert_eq!(held.session.id(), *session);
-        let finish = held.session.finish(command, id, deadline);
-        let result = bounded(patience, deadline, finish).await;
-        if matches!(
-            result,
-            Err(Cause::CommandTimeout { .. } | Cause::Interrupted)
-        ) {
-            // It may still wait in the queue, where taking it back helps; if it runs, nothing does.
-            drop(timeout(TAKE_BACK, held.session.cancel(id)).await);
-        }
-        result
-    }
-
-    /// Tells journal and transcript how a command ended.
-    async fn told(
-        &self,
-        command: &Command,
-        session: SessionId,
-        id: CommandId,
-        result: &Result<Reply, Cause>,
-    ) -> Result<(), Cause> {
-        let cause = self.cause_of(result);
-        let mut entry = json!({
-            "t": clock::now(), "step_id": self.now.step, "attempt": self.now.attempt, "session": session,
-            "command_id": id, "command": self.told_of(command), "cause": cause,
-        });
-        if self.now.no_log {
-            entry["withheld"] = "no_log".into();
-        } else {
-            entry["answer"] = json!(result.as_ref().ok().map(|reply| reply.result.brief()));
-        }
-        self.job.plan.secrets.hide_in(&mut entry);
-        self.note(EventKind::CommandEnded {
-            device: self.device.id,
-            session,
-            command: id,
-            cause,
-            started: match result.as_ref().map(|reply| &reply.result) {
-                Ok(CommandResult::Started { pid, return_code }) => Some(Started {
-                    pid: *pid,
-                    return_code: *return_code,
-                }),
-                _ => None,
-            },
-        })
-        .await;
-        self.bag()?.transcript(&entry).map_err(Cause::from)
-    }
-
     /// Ends the session that we hold, and whatever is under way in it.
-    pub(super) async fn close(&mut self) {
+    /// Says whether it is known to take no command any more.
+    pub(super) async fn close(&mut self) -> bool {
         self.lose_early().await;
-        self.hold.close().await;
+        self.hold.close().await
     }
 
     /// Lets go of a session that was lost, so that the next step gets another.
-    async fn noticing_loss<T>(&mut self, result: Result<T, Cause>) -> Result<T, Cause> {
+    pub(super) async fn noticing_loss<T>(&mut self, result: Result<T, Cause>) -> Result<T, Cause> {
         if matches!(result, Err(Cause::SessionLost)) {
             self.close().await;
         }
@@ -335,7 +181,7 @@ impl Link {
     }
 
     /// A command as it is written down.
-    fn told_of(&self, command: &Command) -> Command {
+    pub(super) fn told_of(&self, command: &Command) -> Command {
         let mut command = command.clone();
         if self.now.no_log {
             command.conceal(&withhold);
@@ -363,7 +209,16 @@ impl Hands for Link {
                     .raw
                     .extend(Some(reply.raw.clone()).filter(|raw| !raw.is_empty()));
             }
-            self.noticing_loss(result).await
+            result
+        })
+    }
+
+    fn clean_up(&mut self, command: Command) -> Answer<'_, Reply> {
+        Box::pin(async move {
+            let known = self.now.exposure;
+            let result = self.command(command, Effect::Converge).await;
+            self.now.exposure = known;
+            result
         })
     }
 
@@ -371,15 +226,22 @@ impl Hands for Link {
         self.ahead_of_turn(commands);
     }
 
-    fn upload<'a>(&'a mut self, sha256: &'a str, name: &'a str) -> Answer<'a, Uploaded> {
+    fn source(&self) -> Option<Source> {
+        self.job.plan.assets.source(&self.now.step)
+    }
+
+    fn upload<'a>(&'a mut self, content: Content<'a>, name: &'a str) -> Answer<'a, Uploaded> {
         Box::pin(async move {
-            let result = self.bring(sha256, name).await;
+            let result = self.bring(content, name).await;
             self.noticing_loss(result).await
         })
     }
 
     fn open(&mut self, file: &FileRequest) -> Opened {
-        self.files.open(file)
+        match self.brought_before(file) {
+            Some(stored) => Opened::Complete(Box::new(stored)),
+            None => self.files.open(file),
+        }
     }
 
     fn describe(&mut self, entry: Option<&DirEntry>) {
@@ -460,6 +322,18 @@ impl Hands for Link {
 
     fn has_run(&self) -> &[Command] {
         self.memo.all()
+    }
+
+    fn written(&self, text: &str) -> String {
+        self.job.plan.secrets.text(text).into_owned()
+    }
+
+    fn keep<'a>(&'a mut self, path: &'a str, bytes: &'a [u8]) -> Answer<'a, ()> {
+        Box::pin(self.keep_aside(path, bytes))
+    }
+
+    fn kept(&self, path: &str) -> Option<Vec<u8>> {
+        self.kept_aside(path)
     }
 
     fn nonce(&mut self) -> String {

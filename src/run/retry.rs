@@ -88,6 +88,8 @@ pub(crate) fn next(
         Verdict::Retry if attempt < policy.attempts => Next::Again {
             after: delay(policy, attempt, cause, chance),
         },
+        // What may have happened, and is not tried again, nobody knows.
+        Verdict::Retry if (reached, effect) == (Reached::Maybe, Effect::Converge) => Next::Unknown,
         Verdict::Retry | Verdict::Fail => Next::Fail,
     }
 }
@@ -152,6 +154,9 @@ mod tests {
             (1, 3, &gone, Exposure::None, Next::Fail),
             (1, 3, &lost, maybe(Effect::Once), Next::Unknown),
             (1, 3, &lost, maybe(Effect::Converge), again(2)),
+            (3, 3, &lost, maybe(Effect::Converge), Next::Unknown),
+            (1, 3, &gone, maybe(Effect::Converge), Next::Unknown),
+            (3, 3, &lost, refused(Effect::Converge), Next::Fail),
             (1, 3, &lost, refused(Effect::Once), again(2)),
             (1, 3, &lost, Exposure::Spent, Next::Fail),
         ];

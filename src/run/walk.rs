@@ -2,7 +2,7 @@
 //!
 //! How one step runs is `attempt`'s business, and what becomes of session and bag that of `device`.
 
-use super::attempt::{self, StepEnd};
+use super::attempt;
 use super::course::{Course, Left, Turn};
 use super::device::Visit;
 use super::foresight;
@@ -10,6 +10,7 @@ use super::frames::Frames;
 use super::hold::end_of;
 use super::patience::{ALWAYS, always_over};
 use super::retry::Fate;
+use super::step_end::StepEnd;
 use crate::model::event::{DeviceEnd, EventKind, OnError, Stop};
 use crate::model::outcome::{Cause, Outcome};
 use crate::plan::scope;
@@ -48,6 +49,7 @@ impl Visit {
             }
         };
         let mut early = None;
+        let in_doubt = self.link.settle_past().await;
         let mut course = Course::new(playbook, self.device.os);
         let mut frames = Frames::new(playbook, scope);
         for (ordinal, step) in (1..).zip(&playbook.steps) {
@@ -57,6 +59,14 @@ impl Visit {
                 };
             }
             self.leave(course.go(step.place), &mut frames).await;
+            if let Some(past) = self.past.remove(&step.id) {
+                // Blocks open and frames begin as they did then.
+                let _ = course.turn(step, &mut frames);
+                StepEnd::restored(step, &past).publish(step, frames.of(step.frame));
+                course.ended(step, &past.outcome);
+                self.ends.push(past.entry);
+                continue;
+            }
             let is_last = playbook.is_last(step);
             if !is_last && self.job.cancel.is_draining() {
                 early.get_or_insert(DeviceEnd::Cancelled {
@@ -84,10 +94,15 @@ impl Visit {
             let end = match turn {
                 Turn::Skip(cause) => StepEnd::skipped(step, cause),
                 Turn::Fail(error) => StepEnd::failed(step, error),
+                Turn::Run if in_doubt.is_some() && self.link.is_past(step) => {
+                    let cause = in_doubt.clone().unwrap_or(Cause::Interrupted);
+                    StepEnd::cut(step, Outcome::Unknown { cause }, 1)
+                }
                 Turn::Run if is_last || early.is_some() => self.run_last(step, scope).await,
                 Turn::Run => attempt::run(&mut self.link, &self.device, step, scope).await,
             };
             end.publish(step, scope);
+            self.farewell.note(step, &end);
             let on_error = course.on_error(step);
             if let Err(cause) = self.keep(ordinal, step, &end, on_error).await {
                 early.get_or_insert(DeviceEnd::Failed { cause });
@@ -103,6 +118,7 @@ impl Visit {
             }
         }
         self.leave(course.go(Place::default()), &mut frames).await;
+        self.say_farewell().await;
         if let Some(end) = early {
             return end;
         }
@@ -243,7 +259,7 @@ impl Visit {
         let secrets = &self.job.plan.secrets;
         let mut entry = end.entry(step, &self.job.plan.playbook.source);
         secrets.hide_in(&mut entry);
-        let file = end.file(&entry, secrets);
+        let file = end.file(&entry, step, secrets);
         let (bag, id) = (self.link.bag()?, step.id.clone());
         self.link
             .on_disk(move || bag.step(ordinal, &id, &file))

@@ -118,6 +118,16 @@ impl Fleet for SimFleet {
         })
     }
 
+    fn dismiss<'a>(&'a self, session: &'a SessionId) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.spent.request();
+            match self.world.close(session.as_str()) {
+                Ok(()) | Err(Refusal::NotFound(_)) => Ok(()),
+                Err(refusal) => Err(cause(&refusal)),
+            }
+        })
+    }
+
     fn spent(&self) -> Spent {
         Spent {
             requests: self.spent.requests.load(Ordering::Relaxed),

@@ -1,7 +1,7 @@
 //! The doors behind real HTTP or HTTPS: one listener for the API, another for signed content, so that the two
 //! are different hosts, and if wanted a third for the judge.
 
-use super::control::Control;
+use super::control::{self, Control};
 use super::doors::{self, Reply};
 use super::endpoint::content::{Clip, Content};
 use super::fault::layer::Exchange;
@@ -106,8 +106,9 @@ pub async fn serve_with(world: World, listen: SocketAddr, extras: Extras) -> io:
     let scheme = if identity.is_some() { "https" } else { "http" };
     let content_host = other_name(content_addr).await;
     world.set_content_base(format!("{scheme}://{content_host}"));
+    let url = format!("{scheme}://{addr}");
     let stage = Arc::new(Stage {
-        control: control_addr.map(|_| Control::new(world.clone())),
+        control: control_addr.map(|_| Control::new(world.clone(), url.clone())),
         world,
         log: extras.log,
     });
@@ -126,7 +127,7 @@ pub async fn serve_with(world: World, listen: SocketAddr, extras: Extras) -> io:
         listeners.push(spawn(Breakable(tcp), control.router(), stop.clone()));
     }
     Ok(Server {
-        url: format!("{scheme}://{addr}"),
+        url,
         addr,
         content_addr,
         control_addr,
@@ -188,8 +189,12 @@ async fn handle(
     ConnectInfo(switch): ConnectInfo<Switch>,
     request: Request,
 ) -> Response {
-    if let Some(control) = &stage.control {
-        control.count();
+    let control = stage
+        .control
+        .as_ref()
+        .map(|control| (control, control.count()));
+    if let Some((control, number)) = control {
+        control.pass(number, control::Moment::Arrival).await;
     }
     let time = clock::now();
     let (head, body) = request.into_parts();
@@ -204,6 +209,9 @@ async fn handle(
             (Vec::new(), "refused".to_owned(), Exchange::whole(reply))
         }
     };
+    if let Some((control, number)) = control {
+        control.pass(number, control::Moment::Answer).await;
+    }
     let delay = exchange.delay;
     let response = carried(exchange, &switch);
     if let Some(log) = &stage.log {

@@ -10,6 +10,7 @@ use crate::model::id::{FileId, StepId};
 use crate::model::outcome::{Cause, NOT_FOUND};
 use crate::model::row::{Finding, Row, StoredFile};
 use crate::template::{Choice, Scope, TemplateError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Time for taking a file of ours away, also when the step's own time is over.
@@ -25,13 +26,18 @@ pub trait Hands: Send {
     /// journal before it is sent.
     fn command(&mut self, command: Command, effect: Effect) -> Answer<'_, Reply>;
 
+    /// Takes something of ours away. What becomes of that says nothing of the step.
+    fn clean_up(&mut self, command: Command) -> Answer<'_, Reply>;
+
     /// Says which commands will be asked for next, whatever the one before them says. They change nothing,
     /// and may be handed over early.
     fn expect(&mut self, commands: Vec<Command>);
 
-    /// Brings a local file of the plan, by its hash, into the session's store under this name. It changes
-    /// nothing on the endpoint.
-    fn upload<'a>(&'a mut self, sha256: &'a str, name: &'a str) -> Answer<'a, Uploaded>;
+    /// The local file that this step sends, where its author does not say which one it must be.
+    fn source(&self) -> Option<Source>;
+
+    /// Brings something into the session's store under this name. It changes nothing on the endpoint.
+    fn upload<'a>(&'a mut self, content: Content<'a>, name: &'a str) -> Answer<'a, Uploaded>;
 
     /// Opens a file of the bag, of which an earlier attempt may have brought something already. One is open
     /// at a time, until it is closed.
@@ -72,9 +78,19 @@ pub trait Hands: Send {
     /// Grants a little more time than the deadline, for cleaning up.
     fn extend(&mut self, by: Duration);
 
-    /// What this step has changed so far, in this attempt or in one before it that was cut short. Whoever
-    /// looks whether something is there must not take it for somebody else's.
+    /// What this step has changed so far, or may have, in this attempt or in one before it that was cut short.
+    /// Whoever looks whether something is there must not take it for somebody else's.
     fn has_run(&self) -> &[Command];
+
+    /// A text as the commands of [`Self::has_run`] have it, without secrets.
+    fn written(&self, text: &str) -> String;
+
+    /// Keeps what a file of ours on the endpoint held, which is taken away next, in case that a crash comes
+    /// before the step has ended.
+    fn keep<'a>(&'a mut self, path: &'a str, bytes: &'a [u8]) -> Answer<'a, ()>;
+
+    /// What was kept of a file that this step took away before a crash.
+    fn kept(&self, path: &str) -> Option<Vec<u8>>;
 
     /// Names something unique to this run, for files on the endpoint. An attempt that takes the place of one
     /// that a crash cut short gets the same names, in the same order.
@@ -97,6 +113,8 @@ pub struct FileRequest {
     pub limit: Option<u64>,
     /// It is kept in a zip with the usual password.
     pub is_sample: bool,
+    /// What an earlier attempt brought is of no use: something is decided by what is there now.
+    pub is_anew: bool,
 }
 
 impl FileRequest {
@@ -110,6 +128,7 @@ impl FileRequest {
             count: None,
             limit: None,
             is_sample: false,
+            is_anew: false,
         }
     }
 
@@ -118,7 +137,23 @@ impl FileRequest {
     }
 }
 
-/// A local file that lies in the session's store.
+/// What is brought into the session's store.
+#[derive(Debug, Clone)]
+pub enum Content<'a> {
+    /// A local file of the plan, by its hash.
+    Asset(&'a str),
+    Bytes(Arc<[u8]>),
+}
+
+/// A local file as the plan has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub sha256: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// What lies in the session's store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uploaded {
     pub file: FileId,
@@ -158,7 +193,7 @@ impl StepCx<'_> {
         self.hands.extend(CLEAN_UP);
         let path = path.to_owned();
         let delete = Command::DeleteFile { path: path.clone() };
-        match self.hands.command(delete, Effect::Converge).await {
+        match self.hands.clean_up(delete).await {
             Ok(_) => Ok(Removal::Gone),
             Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => Ok(Removal::Gone),
             Err(_) => {

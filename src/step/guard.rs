@@ -1,11 +1,14 @@
 //! What stands between a playbook and something that cannot be taken back, as authors write it: guards,
-//! hashes, evidence. Nothing here carries anything out.
+//! hashes, evidence; and what no step takes away. Nothing here carries anything out.
 
+use super::cx::Stop;
+use crate::model::outcome::Cause;
 use crate::template::{Choice, Fields, FromNode, FromText};
 use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::words::List;
 use crate::text::yaml::Node;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
 use std::borrow::Cow;
 
 /// Whether what is about to be destroyed is looked at once more before.
@@ -104,6 +107,58 @@ impl<const DIGITS: usize> JsonSchema for Hash<DIGITS> {
     }
 }
 
+/// Where the sensor lives; without it there is no next command.
+pub const SENSOR: [&str; 9] = [
+    r"c:\program files\confer",
+    r"c:\programdata\carbonblack",
+    r"c:\windows\carbonblack",
+    r"c:\program files\vmware\carbon black",
+    "/opt/carbonblack",
+    "/var/opt/carbonblack",
+    "/var/lib/cb",
+    "/applications/vmware carbon black cloud",
+    "/library/application support/com.vmware.carbonblack.cloud",
+];
+
+/// The result of a step that finds nothing to take away. What it took away itself, it has found.
+pub(super) fn gone(absent: Absent, is_done: bool, what: &str) -> Result<Value, Stop> {
+    match absent {
+        Absent::Fail if !is_done => Err(Cause::Missing { what: what.into() }.into()),
+        Absent::Ok | Absent::Fail => Ok(json!({ "found": is_done })),
+    }
+}
+
+/// Whether a path of the endpoint leads to what the sensor is made of.
+pub(super) fn is_sensor(path: &str) -> bool {
+    let path = plain(path);
+    SENSOR.iter().any(|folder| is_below(&path, folder))
+}
+
+/// Whether the sensor goes with what a path leads to, or everything does.
+pub(super) fn holds_sensor(path: &str) -> bool {
+    let path = plain(path);
+    SENSOR.iter().any(|folder| is_below(folder, &path))
+}
+
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['\\', '/']))
+}
+
+/// A path as the list has them; processes may come with the path of a device, for which the drive is not known.
+fn plain(path: &str) -> String {
+    let path = path.to_ascii_lowercase();
+    let volume = path.strip_prefix(r"\device\harddiskvolume");
+    let below = volume.and_then(|rest| rest.find('\\').map(|at| &rest[at..]));
+    let path = below.map_or(path.clone(), |below| format!("c:{below}"));
+    let path = if path.starts_with('/') {
+        path
+    } else {
+        path.replace('/', "\\")
+    };
+    path.trim_end_matches(['\\', '/']).to_owned()
+}
+
 /// Complains unless at least one of these keys is there.
 pub(super) fn any_of(
     fields: &mut Fields<'_, '_>,
@@ -171,5 +226,39 @@ pub(super) fn recursive(fields: &mut Fields<'_, '_>, recursive: bool, own: Guard
                 "`recursive` needs `unguarded: true`: no guard covers what lies below",
             )
             .help("add unguarded: true, or remove `recursive`");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sensor_is_known_by_where_it_lives() {
+        let table = [
+            (r"C:\Program Files\Confer\RepMgr.exe", true, false),
+            (
+                r"\Device\HarddiskVolume3\Program Files\Confer\RepMgr.exe",
+                true,
+                false,
+            ),
+            (r"C:\Program Files\Confer\", true, true),
+            (r"C:\Program Files\Conference\a.exe", false, false),
+            (r"C:\Program Files", false, true),
+            ("c:/windows", false, true),
+            (r"C:\", false, true),
+            ("/", false, true),
+            ("/opt/carbonblack/psc/bin/cbagentd", true, false),
+            ("/opt", false, true),
+            ("/tmp", false, false),
+            ("", false, true),
+        ];
+        for (path, is_it, holds_it) in table {
+            assert_eq!(
+                (is_sensor(path), holds_sensor(path)),
+                (is_it, holds_it),
+                "{path}"
+            );
+        }
     }
 }

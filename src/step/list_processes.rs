@@ -16,6 +16,7 @@ use super::{Arguments, Built, ResultField, Shape, Spec, base_name, unexpected};
 use crate::model::command::{Command, CommandResult, Process};
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
+use crate::model::outcome::Cause;
 use crate::model::row::{Row, RowKind};
 use crate::template::{Expr, Fields};
 use crate::text::diagnostic::Diagnostics;
@@ -82,19 +83,15 @@ impl ListProcesses {
     }
 
     pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
-        let reply = cx.ask(Command::ProcessList).await?;
-        let CommandResult::Processes(processes) = &reply.result else {
-            return Err(unexpected(&reply).into());
-        };
         let mut kept = Vec::new();
-        for process in processes {
-            let fields = fields_of(process);
+        for process in all(cx).await? {
+            let fields = fields_of(&process);
             if let Some(expression) = &self.matching
                 && !expression.test(&cx.scope.with_row(&fields))?
             {
                 continue;
             }
-            cx.rows.push(row_of(process, &fields));
+            cx.rows.push(row_of(&process, &fields));
             kept.push(fields);
         }
         let names: Vec<&Value> = kept.iter().map(|fields| &fields["name"]).collect();
@@ -102,7 +99,16 @@ impl ListProcesses {
     }
 }
 
-fn fields_of(process: &Process) -> Value {
+/// All that run now.
+pub(super) async fn all(cx: &mut StepCx<'_>) -> Result<Vec<Process>, Cause> {
+    let reply = cx.ask(Command::ProcessList).await?;
+    match reply.result {
+        CommandResult::Processes(processes) => Ok(processes),
+        _ => Err(unexpected(&reply)),
+    }
+}
+
+pub(super) fn fields_of(process: &Process) -> Value {
     json!({
         "pid": process.pid, "parent_pid": process.parent_pid, "path": process.path,
         "name": base_name(process.path.raw()), "command_line": process.command_line,
@@ -110,7 +116,7 @@ fn fields_of(process: &Process) -> Value {
     })
 }
 
-fn row_of(process: &Process, fields: &Value) -> Row {
+pub(super) fn row_of(process: &Process, fields: &Value) -> Row {
     let mut row = Row::new(RowKind::Process);
     row.path = Some(process.path.clone());
     row.name = Some(base_name(process.path.raw()).into());

@@ -13,8 +13,10 @@ mod exec;
 mod fetch_binary;
 mod find_files;
 mod finding;
+mod foretold;
 mod gather;
 mod get_file;
+mod given;
 mod guard;
 mod isolate;
 mod kill_process;
@@ -27,6 +29,7 @@ mod reg_delete_key;
 mod reg_delete_value;
 mod reg_query;
 mod reg_set;
+mod registry;
 mod release;
 mod remove_service;
 mod remove_task;
@@ -34,6 +37,7 @@ mod run_tool;
 mod set;
 mod set_policy;
 mod spec;
+mod there;
 mod r#use;
 mod wait;
 
@@ -45,9 +49,10 @@ pub use exec::Exec;
 pub use fetch_binary::FetchBinary;
 pub use find_files::FindFiles;
 pub use finding::Finding;
+pub use foretold::{Foretold, Ground};
 pub use gather::Gather;
 pub use get_file::GetFile;
-pub use guard::{Absent, Guarded, Hash, Md5, Sha256, Waiver};
+pub use guard::{Absent, Guarded, Hash, Md5, SENSOR, Sha256, Waiver};
 pub use isolate::Isolation;
 pub use kill_process::KillProcess;
 pub use list_directory::ListDirectory;
@@ -69,7 +74,6 @@ pub use r#use::{Passed, Use};
 pub use wait::Wait;
 
 use crate::model::command::{Command, Reply};
-use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
 use crate::model::outcome::Cause;
 use crate::template::{Field, Scope, Spanned, Template, TemplateError};
@@ -77,6 +81,7 @@ use crate::text::diagnostic::{Diagnostic, Diagnostics};
 use crate::text::source::Span;
 use crate::text::yaml::Node;
 use cx::{StepCx, Stop};
+use foretold::AHEAD;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -290,6 +295,7 @@ impl StepKind {
         match self {
             Self::GetFile(step) => step.permissions(),
             Self::RegQuery(step) => step.permissions(),
+            Self::PutFile(step) => step.permissions(),
             _ => self.spec().permissions,
         }
     }
@@ -298,6 +304,7 @@ impl StepKind {
     pub const fn reason(&self, needed: Permission) -> Option<(Span, &'static str)> {
         match self {
             Self::GetFile(step) => step.reason(needed),
+            Self::PutFile(step) => step.reason(needed),
             _ => None,
         }
     }
@@ -351,16 +358,16 @@ impl StepKind {
             Self::Memdump(step) => step.run(cx).await,
             Self::Gather(step) => step.run(cx).await,
             Self::RunTool(step) => step.run(cx).await,
-            Self::PutFile(_)
-            | Self::CreateDirectory(_)
-            | Self::DeleteFile(_)
-            | Self::RegSet(_)
-            | Self::RegCreateKey(_)
-            | Self::RegDeleteValue(_)
-            | Self::RegDeleteKey(_)
-            | Self::RemoveService(_)
+            Self::PutFile(step) => step.run(cx).await,
+            Self::CreateDirectory(step) => step.run(cx).await,
+            Self::DeleteFile(step) => step.run(cx).await,
+            Self::RegSet(step) => step.run(cx).await,
+            Self::RegCreateKey(step) => step.run(cx).await,
+            Self::RegDeleteValue(step) => step.run(cx).await,
+            Self::RegDeleteKey(step) => step.run(cx).await,
+            Self::KillProcess(step) => step.run(cx).await,
+            Self::RemoveService(_)
             | Self::RemoveTask(_)
-            | Self::KillProcess(_)
             | Self::Isolate(_)
             | Self::Release(_)
             | Self::SetPolicy(_)
@@ -392,12 +399,18 @@ impl StepKind {
         }
     }
 
-    /// The local file that it sends, and the hash that the file must have.
-    pub const fn local_file(&self) -> Option<(&Template, &Spanned<Field<Sha256>>)> {
+    /// The local file that it sends, and the hash that the file must have where the author says so.
+    pub fn local_file(&self) -> Option<(&Template, Option<&Spanned<Field<Sha256>>>)> {
         match self {
-            Self::RunTool(step) => Some((&step.source, &step.sha256)),
+            Self::RunTool(step) => Some((&step.source, Some(&step.sha256))),
+            Self::PutFile(step) => Some((step.source.as_ref()?, None)),
             _ => None,
         }
+    }
+
+    /// Whether the file that it puts there is taken away again at the device's end.
+    pub const fn is_taken_away(&self) -> bool {
+        matches!(self, Self::PutFile(step) if step.remove_after)
     }
 
     /// What repeating it would do.
@@ -443,34 +456,6 @@ impl StepKind {
             .iter()
             .map(|field| (field.name.to_owned(), empty(field.shape)));
         Value::Object(fields.collect::<Map<_, _>>())
-    }
-}
-
-/// How many reads a step says at once that it will ask for: more than any window is wide.
-const AHEAD: usize = 16;
-
-/// What commands depend on besides a step's scope.
-#[derive(Debug, Clone, Copy)]
-pub struct Ground {
-    pub os: Os,
-    /// Bytes of a file that are fetched at once.
-    pub piece: u64,
-}
-
-/// The reads that a step will ask for.
-#[derive(Debug, Default)]
-pub struct Foretold {
-    pub commands: Vec<Command>,
-    /// It asks for nothing else.
-    pub is_all: bool,
-}
-
-impl Foretold {
-    fn all(commands: Vec<Command>) -> Self {
-        Self {
-            commands,
-            is_all: true,
-        }
     }
 }
 

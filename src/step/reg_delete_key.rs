@@ -1,7 +1,8 @@
 //! Deletes a registry key, after its values are in the bag.
 //!
 //! A key with sub keys is left alone, and the step fails, unless `recursive: true`, which needs
-//! `unguarded: true`.
+//! `unguarded: true`: then up to 10,000 keys and values go, of which first all are in the bag. Reading the
+//! key again proves that it is gone.
 //!
 //! ```yaml
 //! name: The implant's own key
@@ -11,14 +12,19 @@
 //!   unguarded: true
 //! ```
 
-use super::guard::{Absent, Guarded, Waiver, recursive};
-use super::{Arguments, Built, ResultField, Shape, Spec};
+use super::cx::{StepCx, Stop};
+use super::guard::{Absent, Guarded, Waiver, gone, recursive};
+use super::registry::{self, Key};
+use super::{Arguments, Built, ResultField, Shape, Spec, there};
+use crate::model::command::Command;
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
+use crate::model::outcome::{Cause, NOT_FOUND};
 use crate::template::{Fields, Template, Word, short_form};
 use crate::text::diagnostic::Diagnostics;
 use crate::text::yaml::Node;
 use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
 
 pub(super) const SPEC: Spec = Spec {
     key: "reg_delete_key",
@@ -33,7 +39,7 @@ pub(super) const SPEC: Spec = Spec {
         "whether there was anything to delete",
     )],
     source: include_str!("reg_delete_key.rs"),
-    built: Built::NotYet,
+    built: Built::Yes,
     schema: SchemaGenerator::subschema_for::<RegDeleteKey>,
 };
 
@@ -76,6 +82,74 @@ impl RegDeleteKey {
     }
 
     pub(super) fn arguments(&self) -> Arguments<'_> {
-        Arguments::costing(2, 0).with("key", [&self.key])
+        let mut arguments = Arguments::costing(3, 0).with("key", [&self.key]);
+        arguments.cost.open_ended = self.recursive;
+        arguments
+    }
+
+    pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
+        let root = registry::key(&self.key, cx.scope)?;
+        let is_done = there::has_run(cx, "reg delete key", &root);
+        let Some(found) = registry::enumerate(cx, &root).await? else {
+            return gone(self.if_missing, is_done, &root);
+        };
+        if !found.sub_keys.is_empty() && !self.recursive {
+            let what = root.into();
+            return Err(Cause::NeedsRecursive { what }.into());
+        }
+        let keys = self.whole_tree(cx, &root, found).await?;
+        // What is below a key goes before it.
+        for path in keys.into_iter().rev() {
+            match (cx
+                .hands
+                .command(Command::RegDeleteKey { path }, SPEC.effect))
+            .await
+            {
+                Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => {}
+                other => drop(other?),
+            }
+        }
+        if registry::enumerate(cx, &root).await?.is_some() {
+            let what = root.into();
+            return Err(Cause::StillThere { what }.into());
+        }
+        Ok(json!({"found": true}))
+    }
+
+    /// A key and all that are below it, each before those below; their values are kept.
+    async fn whole_tree(
+        &self,
+        cx: &mut StepCx<'_>,
+        root: &str,
+        found: Key,
+    ) -> Result<Vec<String>, Cause> {
+        let mut keys = vec![root.to_owned()];
+        let mut found = Some(found);
+        let (mut at, mut values) = (0, 0);
+        while let Some(path) = keys.get(at).cloned() {
+            at += 1;
+            let key = match found.take() {
+                Some(key) => key,
+                // It has gone by itself.
+                None => match registry::enumerate(cx, &path).await? {
+                    Some(key) => key,
+                    None => continue,
+                },
+            };
+            for value in &key.values {
+                let row = registry::kept(SPEC.key, &path, value, self.evidence.as_ref());
+                cx.rows.push(row);
+            }
+            values += key.values.len();
+            let below = key.sub_keys.iter().map(|name| registry::path(&path, name));
+            keys.extend(below);
+            if keys.len() + values > MOST {
+                return Err(Cause::TooMany { limit: MOST as u64 });
+            }
+        }
+        Ok(keys)
     }
 }
+
+/// More than anybody deletes on purpose.
+const MOST: usize = 10_000;

@@ -1,7 +1,7 @@
 //! Deletes a registry value, after its data is in the bag.
 //!
 //! An empty name would mean the key's default value, and is nearly always a template that came out
-//! empty; it is an error.
+//! empty; it is an error. Reading the value again proves that it is gone.
 //!
 //! ```yaml
 //! name: The run value
@@ -10,14 +10,18 @@
 //!   value: Updater
 //! ```
 
-use super::guard::{Absent, Waiver};
-use super::{Arguments, Built, ResultField, Shape, Spec};
+use super::cx::{StepCx, Stop};
+use super::guard::{Absent, Waiver, gone};
+use super::{Arguments, Built, ResultField, Shape, Spec, registry, there};
+use crate::model::command::Command;
 use crate::model::device::Os;
 use crate::model::effect::{Effect, Permission};
-use crate::template::{Fields, Template, Word};
+use crate::model::outcome::{Cause, NOT_FOUND};
+use crate::template::{Fields, Template, TemplateError, Word};
 use crate::text::diagnostic::{Code, Diagnostics};
 use crate::text::yaml::Node;
 use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
 
 pub(super) const SPEC: Spec = Spec {
     key: "reg_delete_value",
@@ -32,7 +36,7 @@ pub(super) const SPEC: Spec = Spec {
         "whether there was anything to delete",
     )],
     source: include_str!("reg_delete_value.rs"),
-    built: Built::NotYet,
+    built: Built::Yes,
     schema: SchemaGenerator::subschema_for::<RegDeleteValue>,
 };
 
@@ -77,8 +81,34 @@ impl RegDeleteValue {
     }
 
     pub(super) fn arguments(&self) -> Arguments<'_> {
-        Arguments::costing(2, 0)
+        Arguments::costing(3, 0)
             .with("key", [&self.key])
             .with("value", [&self.value])
+    }
+
+    pub(super) async fn run(&self, cx: &mut StepCx<'_>) -> Result<Value, Stop> {
+        let key = registry::key(&self.key, cx.scope)?;
+        let value = self.value.render(cx.scope)?;
+        if value.is_empty() {
+            let message = "`value` is empty";
+            return Err(TemplateError::new(Code::BadValue, self.value.span(), message).into());
+        }
+        let path = registry::path(&key, &value);
+        let is_done = there::has_run(cx, "reg delete value", &path);
+        let Some(old) = registry::query(cx, &path).await? else {
+            return gone(self.if_missing, is_done, &path);
+        };
+        let row = registry::kept(SPEC.key, &key, &old, self.evidence.as_ref());
+        cx.rows.push(row);
+        let delete = Command::RegDeleteValue { path: path.clone() };
+        match cx.hands.command(delete, SPEC.effect).await {
+            Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => {}
+            other => drop(other?),
+        }
+        if registry::query(cx, &path).await?.is_some() {
+            let what = path.into();
+            return Err(Cause::StillThere { what }.into());
+        }
+        Ok(json!({"found": true}))
     }
 }

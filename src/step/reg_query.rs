@@ -469,7 +469,7 @@ fn value_of(key: &str, value: &RegistryValue) -> Value {
     json!({"path": key, "name": value.name, "type": value.kind, "data": value.data})
 }
 
-fn row_of(key: &str, value: &RegistryValue) -> Row {
+pub(super) fn row_of(key: &str, value: &RegistryValue) -> Row {
     Row {
         path: Some(RemoteText::from(key)),
         name: Some(value.name.clone()),

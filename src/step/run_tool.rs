@@ -33,8 +33,9 @@
 mod detached;
 mod site;
 
-use super::cx::{FileRequest, StepCx, Stop};
+use super::cx::{Content, FileRequest, StepCx, Stop};
 use super::exec::capture;
+use super::given::{elements, filled, names_something};
 use super::guard::Sha256;
 use super::{
     Arguments, Built, Ceiling, Cost, ResultField, Shape, Spec, base_name, exec, get_file,
@@ -318,7 +319,10 @@ impl RunTool {
         let ours = std::iter::once(&task.tool).chain(outputs).chain(marker);
         let ours: Vec<String> = ours.cloned().collect();
         task.site.enter(cx, &ours).await?;
-        let sent = cx.hands.upload(&task.sha256, &task.name).await?;
+        let sent = cx
+            .hands
+            .upload(Content::Asset(&task.sha256), &task.name)
+            .await?;
         task.site.put(cx, &task.tool, sent).await?;
         self.start(cx, task, ran).await?;
         if let Some(done) = &task.done {
@@ -433,49 +437,10 @@ struct Ran {
     files: Vec<(String, Result<StoredFile, Cause>)>,
 }
 
-/// Complains about a path that is written down and leads nowhere.
-fn names_something(fields: &mut Fields<'_, '_>, key: &'static str, path: Option<&Template>) {
-    let written = path.and_then(|path| Some((path.span(), path.as_literal()?)));
-    if let Some((span, "")) = written {
-        let message = format!("`{key}` is empty");
-        fields
-            .diagnostics()
-            .error(Code::BadValue, span, message)
-            .help("name a path on the endpoint, or remove it");
-    }
-}
-
-/// A path that leads somewhere.
-fn filled(path: &Template, scope: &Scope) -> Result<String, TemplateError> {
-    let rendered = path.render(scope)?;
-    if rendered.is_empty() {
-        let message = "the path is empty";
-        return Err(TemplateError::new(Code::BadValue, path.span(), message));
-    }
-    Ok(rendered)
-}
-
 /// The arguments, one by one.
 fn words(templates: &[Template], scope: &Scope) -> Result<Vec<String>, TemplateError> {
     let words = templates.iter().map(|template| elements(template, scope));
     Ok(words.collect::<Result<Vec<_>, _>>()?.concat())
-}
-
-/// A text, or the elements of a list where the text is one expression that gives it.
-fn elements(template: &Template, scope: &Scope) -> Result<Vec<String>, TemplateError> {
-    if template.is_one_expression()
-        && let Value::Array(items) = template.json(scope)?
-    {
-        return Ok(items.iter().map(text_of).collect());
-    }
-    template.render(scope).map(|text| vec![text])
-}
-
-fn text_of(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }
 
 fn row_of((path, fetched): &(String, Result<StoredFile, Cause>)) -> Row {

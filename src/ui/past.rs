@@ -17,6 +17,19 @@ pub struct Past {
     pub steps: usize,
     pub state: RunState,
     pub progress: Progress,
+    /// What to type to go on with it.
+    pub resume: String,
+}
+
+impl Past {
+    /// Says whether more is to come, by whether a process works on it.
+    pub fn settle(&mut self, is_held: bool) {
+        self.progress = match (is_held, self.state.is_over()) {
+            (true, _) => Progress::UnderWay,
+            (false, true) => Progress::Ended,
+            (false, false) => Progress::Interrupted,
+        };
+    }
 }
 
 /// Whether more is to come.
@@ -72,17 +85,8 @@ fn tally(past: &Past) -> String {
 
 /// A run with all its devices, those first of which something is outstanding.
 pub fn whole(past: &Past, width: usize) -> String {
-    let mut out = String::new();
-    put!(
-        out,
-        "{STRONG}{}{STRONG:#}  {}",
-        Escaped(&past.playbook),
-        past.id
-    );
-    let simulated = if past.simulated { ", simulated" } else { "" };
-    put!(out, "{DIM}{}{simulated}{DIM:#}", past.progress.word());
-    let devices = Count(past.devices.len() as u64, "device");
-    put!(out, "{devices}: {}\n", tally(past));
+    let mut out = head(past);
+    put!(out);
     let (mut open, mut ended) = (Vec::new(), Vec::new());
     for (id, name) in &past.devices {
         let record = past.state.device(*id);
@@ -110,7 +114,35 @@ pub fn whole(past: &Past, width: usize) -> String {
             put!(out, "{}", fit(&line, width));
         }
     }
+    out + &next(past)
+}
+
+/// What is told of a run whose devices were shown already.
+pub fn closing(past: &Past) -> String {
+    format!("\n{}{}", head(past), next(past))
+}
+
+fn head(past: &Past) -> String {
+    let mut out = String::new();
+    put!(
+        out,
+        "{STRONG}{}{STRONG:#}  {}",
+        Escaped(&past.playbook),
+        past.id
+    );
+    let simulated = if past.simulated { ", simulated" } else { "" };
+    put!(out, "{DIM}{}{simulated}{DIM:#}", past.progress.word());
+    let devices = Count(past.devices.len() as u64, "device");
+    put!(out, "{devices}: {}", tally(past));
     out
+}
+
+/// How to go on with a run that was cut short.
+fn next(past: &Past) -> String {
+    match past.progress {
+        Progress::Interrupted => format!("\ngo on: {}\n", past.resume),
+        Progress::UnderWay | Progress::Ended => String::new(),
+    }
 }
 
 /// A device that has no end: how far it is, and what may be open on it.
@@ -195,6 +227,7 @@ mod tests {
             steps: 3,
             state,
             progress,
+            resume: "sortie resume 20261121T170311Z-k3v9q2".to_owned(),
         }
     }
 
@@ -217,8 +250,12 @@ unreachable  WS-1                      did not check in within 120 s
 
 left behind
   WS-2  C:\\x
+
+go on: sortie resume 20261121T170311Z-k3v9q2
 ";
         assert_eq!(text, expected);
+        let closed = "\nwindows/triage  20261121T170311Z-k3v9q2\nunder way\n4 devices: 1 unreachable, 3 outstanding\n";
+        assert_eq!(plain(&closing(&past(Progress::UnderWay))), closed);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! A run while it goes on: one line for each device that ends, and on a terminal a bar for the whole.
 
 use super::style::{self, fit, paint};
-use crate::model::device::Device;
 use crate::model::event::{EventKind, RunEvent};
 use crate::model::id::DeviceId;
 use crate::model::outcome::DeviceState;
@@ -12,7 +11,12 @@ use crate::text::words::Count;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::HashMap;
 use std::io::Write;
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often the bar tells where things are: counting devices for each event would take longer than the run.
+const REDRAW: Duration = Duration::from_millis(250);
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,20 +28,29 @@ pub enum Show {
     Nothing,
 }
 
-/// Shows events until there are no more.
+/// Shows events until there are no more, of devices by these names.
 pub async fn watch(
     mut events: mpsc::UnboundedReceiver<RunEvent>,
-    devices: Vec<Device>,
+    devices: Vec<(DeviceId, String)>,
     show: Show,
     mut out: impl Write,
 ) {
-    let names: HashMap<DeviceId, String> = devices
-        .iter()
-        .map(|device| (device.id, device.name.to_string()))
-        .collect();
+    let names: HashMap<DeviceId, String> = devices.into_iter().collect();
     let mut state = RunState::new(names.keys().copied());
     let bar = bar(show, names.len() as u64);
-    while let Some(event) = events.recv().await {
+    let mut redraw = interval(REDRAW);
+    redraw.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            _ = redraw.tick(), if show == Show::Terminal => {
+                bar.set_message(tally(&state));
+                continue;
+            }
+        };
+        let Some(event) = event else {
+            break;
+        };
         state.apply(&event);
         tracing::info!("{}", json::line(&event.ev));
         if let EventKind::DeviceEnded { device, .. } = event.ev
@@ -50,7 +63,6 @@ pub async fn watch(
                 let _ = writeln!(out, "{line}");
             });
             bar.inc(1);
-            bar.set_message(tally(&state));
         }
     }
     bar.finish_and_clear();
@@ -65,13 +77,17 @@ fn bar(show: Show, devices: u64) -> ProgressBar {
     ProgressBar::new(devices).with_style(style)
 }
 
+/// `1 failed, 20 sessions, 212 commands, 17 outstanding`: what a run has to do with now.
 fn tally(state: &RunState) -> String {
     let counts = state.counts();
-    let words: Vec<String> = DeviceState::ALL
+    let mut words: Vec<String> = DeviceState::ALL
         .iter()
         .filter(|state| **state != DeviceState::Ok)
         .filter_map(|state| counts.get(state).map(|n| format!("{n} {state}")))
         .collect();
+    words.push(Count(state.open_sessions(), "session").to_string());
+    words.push(Count(state.commands(), "command").to_string());
+    words.push(format!("{} outstanding", state.outstanding()));
     words.join(", ")
 }
 
@@ -115,11 +131,50 @@ pub(super) fn line(name: &str, record: &DeviceRecord) -> Option<String> {
 mod tests {
     use super::*;
     use crate::model::event::{DeviceEnd, OnError};
+    use crate::model::id::CommandId;
     use crate::model::outcome::{Cause, Outcome};
 
     #[test]
-    fn the_bar_can_be_drawn() {
+    fn the_bar_can_be_drawn_and_tells_what_is_open() {
         bar(Show::Terminal, 3).set_message("x");
+        let device = DeviceId(1);
+        let mut state = RunState::new([device, DeviceId(2)]);
+        let session = || "7:1".into();
+        let issued = |command| EventKind::CommandIssued {
+            device,
+            step: "s".into(),
+            session: session(),
+            command: CommandId(command),
+            name: "get file".to_owned(),
+        };
+        let events = [
+            EventKind::SessionGranted {
+                device,
+                session: session(),
+                joined: false,
+            },
+            issued(0),
+            issued(1),
+            EventKind::CommandEnded {
+                device,
+                session: session(),
+                command: CommandId(0),
+                cause: None,
+                started: None,
+            },
+            EventKind::DeviceEnded {
+                device: DeviceId(2),
+                end: DeviceEnd::Unreachable {
+                    cause: Cause::SessionLost,
+                },
+            },
+        ];
+        for (n, ev) in (0..).zip(events) {
+            let t = jiff::Timestamp::UNIX_EPOCH;
+            state.apply(&RunEvent { n, t, mono: 0, ev });
+        }
+        let told = "1 unreachable, 1 session, 2 commands, 1 outstanding";
+        assert_eq!(tally(&state), told);
     }
 
     #[test]

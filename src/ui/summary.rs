@@ -2,10 +2,12 @@
 
 use super::failures;
 use super::style::{self, DIM, STRONG, fit, paint};
+use crate::ledger::resume::Wish;
 use crate::model::device::Device;
+use crate::model::id::{DeviceId, StepId};
 use crate::model::outcome::DeviceState;
 use crate::model::row::Severity;
-use crate::model::state::{DeviceRecord, RunState};
+use crate::model::state::{DeviceRecord, FindingRecord, RunState};
 use crate::text::escape::Escaped;
 use crate::text::size::Bytes;
 use crate::text::source::Source;
@@ -18,14 +20,18 @@ pub struct Ending<'a> {
     /// The playbook that was run, to draw what failed on it.
     pub source: &'a Source,
     pub simulated: bool,
+    /// The simulator ended with the run, so that nobody can go on with it.
+    pub is_gone: bool,
     pub run_dir: &'a str,
     pub devices: &'a [&'a Device],
     pub state: &'a RunState,
     pub took: std::time::Duration,
     /// Columns of the terminal.
     pub width: usize,
-    /// What to type to do the same again on the devices with these ids.
-    pub again: &'a dyn Fn(&str) -> String,
+    /// What to type to go on with it.
+    pub resume: &'a dyn Fn(Wish) -> String,
+    /// What to type to say what came of a step.
+    pub resolve: &'a dyn Fn(DeviceId, &StepId) -> String,
 }
 
 /// More names than these are in the summary file, not on the screen.
@@ -38,6 +44,7 @@ pub fn draw(ending: &Ending<'_>) -> String {
     head(ending, &mut out);
     findings(ending, &mut out);
     not_ok(ending, &mut out);
+    unknown(ending, &mut out);
     failures::draw(ending, &mut out);
     left_behind(ending, &mut out);
     facts(ending, &mut out);
@@ -75,7 +82,10 @@ fn findings(ending: &Ending<'_>, out: &mut String) {
         let Some(record) = ending.state.device(device.id) else {
             continue;
         };
-        for (severity, title) in &record.findings {
+        for FindingRecord {
+            severity, title, ..
+        } in &record.findings
+        {
             let name = device.name.to_string();
             let hosts = grouped
                 .entry((std::cmp::Reverse(*severity), title.clone()))
@@ -138,6 +148,26 @@ fn not_ok(ending: &Ending<'_>, out: &mut String) {
     for group in &groups {
         group.draw(ending.width, out);
     }
+}
+
+/// What a person has to settle, with what to type.
+fn unknown(ending: &Ending<'_>, out: &mut String) {
+    let unknown = ending.state.devices().flat_map(|(id, record)| {
+        let steps = record.unknowns();
+        steps.map(move |step| (ending.resolve)(id, step))
+    });
+    let unknown: Vec<String> = unknown.collect();
+    if unknown.is_empty() {
+        return;
+    }
+    put!(
+        out,
+        "\n{STRONG}unknown{STRONG:#}: look at the device, then say what came of the step"
+    );
+    for line in unknown.iter().take(MOST_NAMES) {
+        put!(out, "  {line}");
+    }
+    rest(unknown.len(), "summary.json", out);
 }
 
 /// Devices that ended alike.
@@ -223,7 +253,7 @@ fn facts(ending: &Ending<'_>, out: &mut String) {
     let spent = state.spent();
     let bags = state
         .devices()
-        .filter(|(_, record)| record.bag.is_some())
+        .filter(|(_, record)| record.bag().is_some())
         .count() as u64;
     put!(out);
     put!(
@@ -249,30 +279,20 @@ fn facts(ending: &Ending<'_>, out: &mut String) {
 
 /// The one command that most likely comes next.
 fn next(ending: &Ending<'_>) -> String {
-    let wanted = |device: &&&Device| {
-        let state = ending.state.device(device.id).and_then(DeviceRecord::state);
-        !matches!(
-            state,
-            Some((
-                DeviceState::Ok | DeviceState::Skipped | DeviceState::Unknown,
-                _
-            ))
-        )
-    };
-    let left: Vec<String> = ending
-        .devices
-        .iter()
-        .filter(wanted)
-        .map(|device| device.id.to_string())
-        .collect();
-    if left.is_empty() || ending.simulated {
-        let worst = ending.state.worst_finding();
-        let file = if worst.is_some() {
-            "findings.ndjson"
-        } else {
-            "summary.json"
-        };
-        return format!("less {}/{file}", Escaped(ending.run_dir));
+    let counts = ending.state.counts();
+    let any = |wanted: &[DeviceState]| wanted.iter().any(|state| counts.contains_key(state));
+    let has_open = counts.values().sum::<u64>() < ending.devices.len() as u64;
+    if !ending.is_gone {
+        if has_open || any(&[DeviceState::Unreachable, DeviceState::Cancelled]) {
+            return (ending.resume)(Wish::GoOn);
+        }
+        if any(&[DeviceState::Failed, DeviceState::Partial]) {
+            return (ending.resume)(Wish::RetryFailed);
+        }
     }
-    (ending.again)(&left.join(","))
+    let file = match ending.state.worst_finding() {
+        Some(_) => "findings.ndjson",
+        None => "summary.json",
+    };
+    format!("less {}/{file}", Escaped(ending.run_dir))
 }

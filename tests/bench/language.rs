@@ -93,8 +93,15 @@ fn planned(playbook: &Arc<Playbook>, devices: Vec<PlannedDevice>) -> Plan {
         organisation: "BENCH".into(),
         simulated: true,
     };
-    plan::build(Arc::clone(playbook), inputs, settings, backend, devices)
-        .expect("every value renders")
+    plan::build(
+        Arc::clone(playbook),
+        inputs,
+        settings,
+        backend,
+        devices,
+        plan::assets::Assets::default(),
+    )
+    .expect("every value renders")
 }
 
 /// The most memory that this process ever held, in KiB; none where the system does not tell.

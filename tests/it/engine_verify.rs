@@ -165,7 +165,8 @@ async fn a_failed_proof_is_rescued_like_the_step() {
 #[tokio::test(start_paused = true)]
 async fn a_proof_does_not_settle_what_nobody_knows() {
     let rule = |call: &Call<'_>| {
-        (call.op == Op::Issue && call.nth == 1).then_some(Fault::After(Cause::ConnectionLost {
+        let is_lost = call.op == Op::Issue && call.nth == 1;
+        (is_lost || call.op == Op::Seek).then_some(Fault::After(Cause::ConnectionLost {
             detail: String::new(),
         }))
     };

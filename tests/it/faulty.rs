@@ -164,6 +164,10 @@ impl Fleet for Faulty {
         })
     }
 
+    fn dismiss<'a>(&'a self, session: &'a SessionId) -> Answer<'a, ()> {
+        self.inner.dismiss(session)
+    }
+
     fn spent(&self) -> Spent {
         self.inner.spent()
     }

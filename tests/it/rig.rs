@@ -1,17 +1,19 @@
 //! One run of the engine in virtual time: a simulated world, a plan over it, a run directory, and all
 //! that is left when the run is over.
 
-use sortie::bundle::Draft;
+use jiff::Timestamp;
+use sortie::bundle::{DiskError, Draft, Leases, RunDir};
 use sortie::clock;
-use sortie::ledger::journal::{self, Tape};
+use sortie::ledger::journal::{self, Reopened, Tape};
+use sortie::ledger::resume::{Rest, Wish, remaining};
 use sortie::ledger::{Ledger, Writer};
-use sortie::live::{DeviceQuery, Fleet};
+use sortie::live::{Backend, DeviceQuery, Fleet};
 use sortie::model::device::Os;
 use sortie::model::event::{EventKind, RunEvent};
-use sortie::model::id::{DeviceId, RunId};
+use sortie::model::id::{DeviceId, RunId, StepId};
 use sortie::model::outcome::Cause;
 use sortie::model::state::RunState;
-use sortie::plan::{self, PlannedDevice, RunSettings, assets};
+use sortie::plan::{self, Plan, PlannedDevice, RunSettings, assets};
 use sortie::playbook::check::check_with;
 use sortie::playbook::chosen::Selection;
 use sortie::playbook::used::Unavailable;
@@ -23,6 +25,7 @@ use sortie::sim::fleet::{Wanted, fleet};
 use sortie::sim::port::SimFleet;
 use sortie::sim::world::World;
 use sortie::step::cx::PIECE;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,6 +78,7 @@ pub(crate) struct Rig {
     pub(crate) selection: Selection,
     /// Bytes of a file that are fetched at once.
     pub(crate) piece: u64,
+    pub(crate) leases: Option<Leases>,
 }
 
 impl Rig {
@@ -92,6 +96,7 @@ impl Rig {
             edit: Box::new(|_| {}),
             selection: Selection::default(),
             piece: PIECE,
+            leases: None,
         }
     }
 
@@ -113,11 +118,80 @@ impl Rig {
         self
     }
 
+    pub(crate) fn backend(&self) -> Backend {
+        self.fleet.backend()
+    }
+
     pub(crate) async fn run(self) -> Ended {
         self.begin().await.end().await
     }
 
     pub(crate) async fn begin(self) -> Running {
+        let out = scratch();
+        let started = clock::now();
+        let run_id = RunId::begin(started);
+        let (rig, plan) = self.plan().await;
+        let draft = Draft::begin(out.path(), &run_id).expect("it is empty");
+        let file = journal::create(&draft.path().join("journal.jsonl")).expect("it is new");
+        let ids: Vec<DeviceId> = plan
+            .devices
+            .iter()
+            .map(|planned| planned.device.id)
+            .collect();
+        let (ledger, writer) = Ledger::open((rig.tape)(file), ids.clone(), None);
+        let ledger = ledger.without(&plan.secrets);
+        let first = EventKind::RunStarted {
+            format: journal::FORMAT.to_owned(),
+            run_id: run_id.clone(),
+            plan_sha256: plan.sha256.clone(),
+            devices: ids.len() as u64,
+            simulated: true,
+        };
+        // A tape that fails at once is one of the cases.
+        drop(ledger.record(first).await);
+        let dir = draft.publish().expect("its place is free");
+        let parts = Parts {
+            dir,
+            ledger,
+            writer,
+            rest: None,
+            out,
+            started,
+        };
+        start(rig.world, rig.fleet, (rig.piece, rig.leases), plan, parts)
+    }
+
+    /// Goes on with a run that another process left, as `sortie resume` does.
+    pub(crate) async fn resume(self, left: Left, wish: Wish) -> Running {
+        let (rig, plan) = self.plan().await;
+        let dir = left.dir().await;
+        let ids = plan.devices.iter().map(|planned| planned.device.id);
+        let mut state = RunState::new(ids.clone());
+        let journal = journal::reopen(&left.path.join("journal.jsonl"), |event| {
+            state.apply(&event);
+        });
+        let Reopened { file, tail, .. } = journal.expect("what was written can be read");
+        let is_main = |id: &StepId| {
+            let step = plan.playbook.steps.iter().find(|step| step.id == *id);
+            step.is_some_and(|step| step.place.part.is_main())
+        };
+        let rest = remaining(ids, &state, wish, &is_main);
+        let (ledger, writer) = Ledger::go_on((rig.tape)(file), state, &tail, None);
+        let ledger = ledger.without(&plan.secrets);
+        let version = "test".to_owned();
+        drop(ledger.record(EventKind::RunResumed { version }).await);
+        let parts = Parts {
+            dir,
+            ledger,
+            writer,
+            rest: Some(rest),
+            out: left.out,
+            started: left.started,
+        };
+        start(rig.world, rig.fleet, (rig.piece, rig.leases), plan, parts)
+    }
+
+    async fn plan(self) -> (Ready, Plan) {
         let library = |path: &str| {
             let file = self.files.iter().find(|(name, _)| *name == path);
             Ok(file.ok_or(Unavailable::Missing)?.1.clone().into_bytes())
@@ -137,12 +211,10 @@ impl Rig {
             .map(|device| PlannedDevice { device, gone: None })
             .collect();
         (self.edit)(&mut devices);
-        let ids: Vec<DeviceId> = devices.iter().map(|planned| planned.device.id).collect();
         let settings = RunSettings {
             max_sessions: playbook.settings.max_sessions,
             selection: self.selection,
         };
-        let max_sessions = settings.max_sessions;
         let inputs = playbook
             .inputs
             .iter()
@@ -151,51 +223,109 @@ impl Rig {
         let backend = self.fleet.backend();
         let left_out = settings.selection.left_out(&playbook);
         let assets = assets::of(&playbook, &inputs, &left_out, &library).expect("files are right");
-        let plan = plan::build(Arc::new(playbook), inputs, settings, backend, devices)
-            .expect("every value renders");
-        let plan = plan::Plan { assets, ..plan };
-
-        let out = scratch();
-        let started = clock::now();
-        let run_id = RunId::begin(started);
-        let draft = Draft::begin(out.path(), &run_id).expect("it is empty");
-        let file = journal::create(&draft.path().join("journal.jsonl")).expect("it is new");
-        let (ledger, writer) = Ledger::open((self.tape)(file), ids.clone(), None);
-        let ledger = ledger.without(&plan.secrets);
-        let first = EventKind::RunStarted {
-            format: journal::FORMAT.to_owned(),
-            run_id: run_id.clone(),
-            plan_sha256: plan.sha256.clone(),
-            devices: ids.len() as u64,
-            simulated: true,
-        };
-        // A tape that fails at once is one of the cases.
-        drop(ledger.record(first).await);
-        let dir = draft.publish().expect("its place is free");
-        let cancel = Cancel::default();
-        let path = dir.path().to_owned();
-        let job = Arc::new(Job {
-            run_id,
-            started,
-            plan,
-            fleet: self.fleet,
-            ledger: ledger.clone(),
-            dir,
-            cancel: cancel.clone(),
-            piece: self.piece,
-        });
-        Running {
+        let plan = plan::build(
+            Arc::new(playbook),
+            inputs,
+            settings,
+            backend,
+            devices,
+            assets,
+        )
+        .expect("every value renders");
+        let ready = Ready {
             world: self.world,
-            cancel,
-            ledger,
-            writer,
-            begun: Instant::now(),
-            task: tokio::spawn(execute(job)),
-            ids,
-            max_sessions,
-            path,
-            out,
+            fleet: self.fleet,
+            tape: self.tape,
+            piece: self.piece,
+            leases: self.leases,
+        };
+        (ready, plan)
+    }
+}
+
+/// A rig whose plan is made.
+struct Ready {
+    world: World,
+    fleet: Arc<dyn Fleet>,
+    tape: Box<Reel>,
+    piece: u64,
+    leases: Option<Leases>,
+}
+
+/// What a process has in its hands when it begins.
+struct Parts {
+    dir: RunDir,
+    ledger: Ledger,
+    writer: Writer,
+    rest: Option<BTreeMap<DeviceId, Rest>>,
+    out: TempDir,
+    started: Timestamp,
+}
+
+fn start(
+    world: World,
+    fleet: Arc<dyn Fleet>,
+    (piece, leases): (u64, Option<Leases>),
+    plan: Plan,
+    parts: Parts,
+) -> Running {
+    let Parts {
+        dir,
+        ledger,
+        writer,
+        rest,
+        out,
+        started,
+    } = parts;
+    let ids = plan.devices.iter().map(|planned| planned.device.id);
+    let (ids, max_sessions) = (ids.collect(), plan.settings.max_sessions);
+    let cancel = Cancel::default();
+    let path = dir.path().to_owned();
+    let job = Arc::new(Job {
+        run_id: dir.id().clone(),
+        started,
+        plan,
+        fleet,
+        ledger: ledger.clone(),
+        dir,
+        cancel: cancel.clone(),
+        piece,
+        rest,
+        leases,
+    });
+    Running {
+        world,
+        cancel,
+        ledger,
+        writer,
+        begun: Instant::now(),
+        task: tokio::spawn(execute(job)),
+        ids,
+        max_sessions,
+        path,
+        out,
+        started,
+    }
+}
+
+/// What a process that was killed leaves.
+pub(crate) struct Left {
+    pub(crate) path: PathBuf,
+    out: TempDir,
+    started: Timestamp,
+}
+
+impl Left {
+    /// Waits until the disk has done what the killed process had asked of it, as a kernel would.
+    async fn dir(&self) -> RunDir {
+        for _ in 0..100_000 {
+            match RunDir::open(&self.path) {
+                Ok(dir) => return dir,
+                Err(DiskError::InUse { .. }) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
         }
+        panic!("somebody still holds the run");
     }
 }
 
@@ -211,9 +341,28 @@ pub(crate) struct Running {
     path: PathBuf,
     /// Removes what the run wrote when the test is over.
     out: TempDir,
+    started: Timestamp,
 }
 
 impl Running {
+    /// Waits until nothing more happens.
+    pub(crate) async fn over(&mut self) {
+        while !self.task.is_finished() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Ends the process where it is.
+    pub(crate) async fn kill(self) -> Left {
+        self.task.abort();
+        drop(self.task.await);
+        Left {
+            path: self.path,
+            out: self.out,
+            started: self.started,
+        }
+    }
+
     pub(crate) async fn end(self) -> Ended {
         // Far beyond anything that a run may wait for: it only makes a hang a failure.
         let ended = tokio::time::timeout(Duration::from_hours(200), self.task).await;
@@ -305,8 +454,7 @@ impl Ended {
     /// The bag of a device.
     pub(crate) fn bag(&self, id: DeviceId) -> PathBuf {
         let record = self.state.device(id).expect("it was planned");
-        self.path
-            .join(record.bag.as_ref().expect("it was published"))
+        self.path.join(record.bag().expect("it was published"))
     }
 
     pub(crate) fn json(&self, id: DeviceId, file: &str) -> serde_json::Value {

@@ -5,9 +5,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sortie::model::command::Command;
 use sortie::model::effect::Effect;
-use sortie::model::event::EventKind;
-use sortie::model::id::DeviceId;
-use std::collections::BTreeMap;
+use sortie::model::event::{EventKind, Settled};
+use sortie::model::id::{DeviceId, StepId};
+use sortie::model::outcome::{Cause, Outcome};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -37,6 +38,47 @@ impl Ended {
         let left = fs::read_dir(self.path.join("work")).expect("it is there");
         assert_eq!(left.count(), 0, "no bag is left under construction");
         self.permitted().sessions(open)
+    }
+
+    /// What holds at last of a run that several processes worked on, however they ended.
+    pub(crate) fn sound_at_last(&self, what: &str) {
+        assert_eq!(self.written, Ok(()), "{what}");
+        assert_eq!(self.live, self.state, "{what}");
+        for id in &self.ids {
+            let record = self.state.device(*id).expect("it was planned");
+            assert!(record.state().is_some(), "{what}: {id} has no end");
+            let last = record.steps.iter().map(|step| step.step.as_str());
+            let unique: BTreeSet<&str> = last.clone().collect();
+            assert_eq!(unique.len(), last.count(), "{what}: {:?}", record.steps);
+            for bag in &record.bags {
+                manifest(&self.path.join(bag), "tagmanifest-sha256.txt");
+                manifest(&self.path.join(bag), "manifest-sha256.txt");
+            }
+            let tags = manifest(&self.bag(*id), "tagmanifest-sha256.txt");
+            assert_eq!(record.bag_sha256, Some(tags), "{what}");
+            self.outcome_tells_the_journal(*id);
+        }
+        let names = |folder: &str| {
+            let entries = fs::read_dir(self.path.join(folder)).expect("it is there");
+            let names = entries.map(|entry| entry.expect("it is listed").file_name());
+            let names = names.map(|name| format!("{folder}/{}", name.to_string_lossy()));
+            names.collect::<BTreeSet<String>>()
+        };
+        assert_eq!(names("work").len(), 0, "{what}: bags under construction");
+        let published = names("devices");
+        let known = self
+            .state
+            .devices()
+            .flat_map(|(_, record)| record.bags.clone());
+        assert_eq!(published, known.collect(), "{what}");
+        let books = self.world.books();
+        let open = books.sessions_open + books.sessions_leaked;
+        assert_eq!(open, 0, "{what}: sessions are left open");
+        assert!(
+            books.unknown_routes.is_empty(),
+            "{:?}",
+            books.unknown_routes
+        );
     }
 
     /// Sessions are closed, and were never more than allowed.
@@ -126,6 +168,14 @@ impl Ended {
         assert_eq!(record.bag_sha256, Some(tags));
         manifest(&bag, "manifest-sha256.txt");
         self.outcome_tells_the_journal(id);
+        for event in events {
+            if let EventKind::StepFinished { step, outcome, .. } = event {
+                assert!(
+                    is_honest(step, outcome, events),
+                    "{id}, {step}: {outcome:?}"
+                );
+            }
+        }
     }
 
     /// `outcome.json`, the bag's own word and the journal say the same.
@@ -167,6 +217,22 @@ impl Ended {
             .collect();
         assert_eq!(told, journal, "{id}");
     }
+}
+
+/// Whether a step whose outcome is unknown has a command of which no look could tell enough, or was cut short.
+fn is_honest(step: &StepId, outcome: &Outcome, events: &[&EventKind]) -> bool {
+    let Outcome::Unknown { cause } = outcome else {
+        return true;
+    };
+    let is_doubt = |event: &&EventKind| {
+        matches!(
+            event,
+            EventKind::CommandSettled { step: of, settled: Settled::Unclear | Settled::NotDone, .. }
+                if of == step
+        )
+    };
+    let is_cut_short = matches!(cause, Cause::Interrupted | Cause::AlwaysOver { .. });
+    is_cut_short || events.iter().any(is_doubt)
 }
 
 fn what(command: &Command) -> String {

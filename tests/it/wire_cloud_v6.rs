@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sortie::api::dialect::cloud_v6::{CloudV6, Wanted, answer, device};
 use sortie::api::dialect::refusal::{self, Asked};
 use sortie::api::dialect::{DevicePage, Progress, SessionView};
+use sortie::live::Listed;
 use sortie::model::command::{Command, CommandResult, DirEntry, RegistryValue};
 use sortie::model::device::{Device, Os};
 use sortie::model::id::{CommandId, DeviceId, FileId, SessionId};
@@ -35,6 +36,8 @@ enum Ask {
     KeepAlive(SessionId),
     Close(SessionId),
     Command(SessionId, Command),
+    Commands(SessionId),
+    NextCommand(SessionId),
     Progress(SessionId, u64, Command),
     Cancel(SessionId, u64),
     File(SessionId, FileId),
@@ -144,7 +147,8 @@ fn request(ask: &Ask) -> Request {
     match ask {
         Ask::Open(device) => api.open(DeviceId(*device)),
         Ask::Sessions => api.sessions(),
-        Ask::Session(id) => api.session(id),
+        Ask::Session(id) | Ask::NextCommand(id) => api.session(id),
+        Ask::Commands(id) => api.commands(id),
         Ask::KeepAlive(id) => api.keep_alive(id),
         Ask::Close(id) => api.close(id),
         Ask::Command(id, command) => api.command(id, command),
@@ -172,6 +176,8 @@ fn read(ask: &Ask, response: &Response) -> Result<Value, Cause> {
         Ask::Upload(..) => answer::uploaded(response).map(|id| json!(id)),
         Ask::Content(..) => refusal::check(response, Asked::File).map(|()| "done".into()),
         Ask::Command(..) => answer::issued(response).map(|id| id.0.into()),
+        Ask::Commands(_) => answer::commands(response).map(|all| all.iter().map(listed).collect()),
+        Ask::NextCommand(_) => answer::next_command(response).map(Value::from),
         Ask::Progress(id, number, command) => {
             let number = CommandId(*number);
             answer::progress(response, id, number, command).map(|progress| match progress {
@@ -197,6 +203,10 @@ fn session(view: &SessionView) -> Value {
         "idle": view.idle_limit.map(|limit| limit.as_secs()),
         "facts": view.facts,
     })
+}
+
+fn listed(listed: &Listed) -> Value {
+    json!([listed.id.0, listed.name, listed.operand])
 }
 
 fn result(result: &CommandResult) -> Value {

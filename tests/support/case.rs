@@ -23,7 +23,8 @@ struct Case {
     /// Files that only their owner may read, as credentials must be.
     #[serde(default)]
     private: Vec<String>,
-    /// A simulator that the command lines talk to; its exports are in their environment.
+    /// A simulator that the command lines talk to; its exports are in their environment, where `$NAME`
+    /// stands for them in arguments; `$CONTROL` for its control address.
     server: Option<ServerSpec>,
     runs: Vec<Run>,
     /// Whether every file of a run directory is listed, or only the directory.
@@ -47,6 +48,8 @@ enum Depth {
 #[serde(deny_unknown_fields)]
 struct ServerSpec {
     devices: u32,
+    #[serde(default)]
+    control: bool,
 }
 
 /// One command line.
@@ -88,7 +91,7 @@ pub(crate) fn run(folder: &Path) -> Result<(), String> {
     let server = case
         .server
         .as_ref()
-        .map(|spec| Server::start(&work, spec.devices))
+        .map(|spec| Server::start(&work, spec.devices, spec.control))
         .transpose()?;
     for (index, run) in case.runs.iter().enumerate() {
         let mut env = server
@@ -99,7 +102,14 @@ pub(crate) fn run(folder: &Path) -> Result<(), String> {
         if let Some(edit) = &run.edit {
             change(&work, edit)?;
         }
-        let answer = start(&work, &run.args, &env, &run.stdin)?;
+        let args: Vec<String> = (run.args.iter())
+            .map(|arg| {
+                server
+                    .as_ref()
+                    .map_or_else(|| arg.clone(), |server| server.fill_in(arg))
+            })
+            .collect();
+        let answer = start(&work, &args, &env, &run.stdin)?;
         let prefix = match case.runs.len() {
             1 => String::new(),
             _ => format!("{}.", index + 1),
@@ -179,7 +189,7 @@ fn tops(changes: &str) -> String {
 }
 
 fn change(work: &Path, edit: &Edit) -> Result<(), String> {
-    let path = work.join(&edit.file);
+    let path = tree::one(work, &edit.file)?;
     let failed = |error: std::io::Error| format!("{}: {error}", edit.file);
     let text = fs::read_to_string(&path).map_err(failed)?;
     if !text.contains(&edit.from) {

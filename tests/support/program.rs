@@ -27,6 +27,7 @@ fn command(work: &Path, args: &[String]) -> Command {
         .current_dir(work)
         .env_clear()
         .env("HOME", work.join("home"))
+        .env("XDG_STATE_HOME", work.join("state"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -89,16 +90,34 @@ pub(crate) struct Server {
     child: Option<Child>,
     /// The variables that it prints.
     pub(crate) exports: BTreeMap<String, String>,
+    /// Where it tells what happens; nothing if it does not.
+    control: String,
+    /// What it has said, as far as somebody had to listen.
+    said: String,
 }
 
 impl Server {
-    pub(crate) fn start(work: &Path, devices: u32) -> Result<Self, String> {
-        let args = ["simulate", "--devices", &devices.to_string()].map(str::to_owned);
+    pub(crate) fn start(work: &Path, devices: u32, control: bool) -> Result<Self, String> {
+        let mut args = ["simulate", "--devices", &devices.to_string()]
+            .map(str::to_owned)
+            .to_vec();
+        if control {
+            args.extend(["--control", "127.0.0.1:0"].map(str::to_owned));
+        }
         let mut child = command(work, &args)
             .spawn()
             .map_err(|error| error.to_string())?;
+        let mut server = Self {
+            child: None,
+            exports: BTreeMap::new(),
+            control: String::new(),
+            said: String::new(),
+        };
+        if control {
+            server.hear(&mut child)?;
+        }
         let stdout = child.stdout.as_mut().expect("it is piped");
-        let exports: BTreeMap<String, String> = BufReader::new(stdout)
+        server.exports = BufReader::new(stdout)
             .lines()
             .take(3)
             .map_while(Result::ok)
@@ -107,15 +126,43 @@ impl Server {
                 Some((name.to_owned(), value.to_owned()))
             })
             .collect();
-        let server = Self {
-            child: Some(child),
-            exports,
-        };
+        server.child = Some(child);
         if server.exports.len() == 3 {
             Ok(server)
         } else {
             Err(format!("the simulator printed only {:?}", server.exports))
         }
+    }
+
+    /// Listens until it says where it tells what happens.
+    fn hear(&mut self, child: &mut Child) -> Result<(), String> {
+        let stderr = child.stderr.as_mut().expect("it is piped");
+        let mut byte = [0];
+        while self.control.is_empty() {
+            // Byte by byte, so that nothing is taken that is read later.
+            stderr
+                .read_exact(&mut byte)
+                .map_err(|error| format!("the simulator ended: {error}: {}", self.said))?;
+            self.said.push(char::from(byte[0]));
+            let line = self
+                .said
+                .strip_suffix('\n')
+                .and_then(|said| said.lines().last());
+            let address = line.and_then(|line| line.strip_prefix("what really happens: "));
+            if let Some(address) = address.and_then(|books| books.strip_suffix("/books")) {
+                self.control = address.to_owned();
+            }
+        }
+        Ok(())
+    }
+
+    /// An argument with addresses in place of their names.
+    pub(crate) fn fill_in(&self, arg: &str) -> String {
+        let exports = self.exports.iter();
+        exports.fold(
+            arg.replace("$CONTROL", &self.control),
+            |arg, (name, value)| arg.replace(&format!("${name}"), value),
+        )
     }
 
     /// Ends it as Ctrl-C would; what it says then is what really was executed.
@@ -125,7 +172,7 @@ impl Server {
             if !signal(child.id(), "INT") {
                 let _ = child.kill();
             }
-            let mut said = String::new();
+            let mut said = std::mem::take(&mut self.said);
             let stderr = child.stderr.as_mut().expect("it is piped");
             stderr
                 .read_to_string(&mut said)

@@ -3,7 +3,7 @@
 use super::super::exit::Exit;
 use super::super::options::Scope;
 use super::super::run::{self, Carried};
-use super::super::{Failure, backend, library, plan};
+use super::super::{Failure, backend, conclude, library, plan};
 use super::case::{Case, Stage};
 use super::files::Suite;
 use crate::bundle::Scratch;
@@ -11,7 +11,7 @@ use crate::model::device::Device;
 use crate::model::outcome::{Cause, DeviceState};
 use crate::model::row::Severity;
 use crate::model::state::{DeviceRecord, RunState};
-use crate::plan::{Plan, assets, build};
+use crate::plan::{assets, build};
 use crate::sim::books::Books;
 use crate::sim::port::SimFleet;
 use crate::sim::world::World;
@@ -96,8 +96,15 @@ async fn attend(suite: &Suite, case: &Case, out: &Path) -> Result<Trial, Failure
             return Ok(Trial::refused(Exit::Usage, why.unwrap_or_default()));
         }
     };
-    let plan = match build(playbook, case.inputs.clone(), settings, backend, planned) {
-        Ok(plan) => Plan { assets, ..plan },
+    let plan = match build(
+        playbook,
+        case.inputs.clone(),
+        settings,
+        backend,
+        planned,
+        assets,
+    ) {
+        Ok(plan) => plan,
         Err(error) => return Ok(Trial::refused(Exit::Usage, error.to_string())),
     };
     let carried = run::rehearse(plan, Arc::new(fleet), out).await?;
@@ -135,7 +142,7 @@ impl Trial {
     }
 
     fn of(carried: &Carried, books: &Books) -> Result<Self, Failure> {
-        let reported = run::report(carried)?;
+        let reported = conclude::report(carried)?;
         let state = &reported.view.state;
         let seen = |device| Seen::of(device, state, carried.dir.path(), books);
         let meant: HashSet<u64> = carried.devices.iter().map(|device| device.id.0).collect();
@@ -170,14 +177,18 @@ impl Seen {
             state: end.map(|(state, _)| state),
             reason: end.and_then(|(_, reason)| Some(reason?.summary())),
             steps: steps.collect(),
-            findings: record.findings.clone(),
+            findings: record
+                .findings
+                .iter()
+                .map(|finding| (finding.severity, finding.title.clone()))
+                .collect(),
             files: Vec::new(),
             outputs: Map::new(),
             executed: done
                 .map(|(command, what)| format!("{command} {what}"))
                 .collect(),
         };
-        if let Some(bag) = &record.bag {
+        if let Some(bag) = record.bag() {
             let data = dir.join(bag).join("data");
             seen.files = read(&data.join("files.ndjson"))?
                 .iter()

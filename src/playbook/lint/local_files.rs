@@ -25,7 +25,11 @@ pub(super) fn whole(playbook: &Playbook, all: &mut Diagnostics) {
         let Some((source, sha256)) = step.kind.local_file() else {
             continue;
         };
-        let references = source.references().chain(sha256.value.references());
+        let references = source.references().chain(
+            sha256
+                .into_iter()
+                .flat_map(|sha256| sha256.value.references()),
+        );
         let Some(other) = Settled(playbook).other(step, references) else {
             continue;
         };

@@ -4,20 +4,8 @@
 //! mistake while it is still a file.
 
 use super::command_line::UNKNOWN;
+use crate::step::SENSOR;
 use crate::text::wildcard;
-
-/// Where the sensor lives; without it there is no next command.
-const SENSOR: [&str; 9] = [
-    r"c:\program files\confer",
-    r"c:\programdata\carbonblack",
-    r"c:\windows\carbonblack",
-    r"c:\program files\vmware\carbon black",
-    "/opt/carbonblack",
-    "/var/opt/carbonblack",
-    "/var/lib/cb",
-    "/applications/vmware carbon black cloud",
-    "/library/application support/com.vmware.carbonblack.cloud",
-];
 
 /// Where a system keeps itself.
 const SYSTEM: [&str; 13] = [

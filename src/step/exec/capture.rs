@@ -104,6 +104,9 @@ async fn store(cx: &mut StepCx<'_>, path: &str, limit: Option<u64>) -> Result<St
 
 /// Takes an output into memory.
 pub(in crate::step) async fn fetch(cx: &mut StepCx<'_>, path: &str) -> Result<Vec<u8>, Cause> {
+    if let Some(bytes) = cx.hands.kept(path) {
+        return Ok(bytes);
+    }
     let reply = cx
         .ask(Command::GetFile {
             path: path.to_owned(),
@@ -115,11 +118,13 @@ pub(in crate::step) async fn fetch(cx: &mut StepCx<'_>, path: &str) -> Result<Ve
         return Err(unexpected(&reply));
     };
     let read = cx.hands.read(file, MAX_OUTPUT).await;
-    read.map_err(|cause| match cause {
+    let bytes = read.map_err(|cause| match cause {
         // What is too large for text need not be for a file.
         Cause::TooLarge { limit } => Cause::TooMuchOutput { limit },
         other => other,
-    })
+    })?;
+    cx.hands.keep(path, &bytes).await?;
+    Ok(bytes)
 }
 
 fn output_path(cx: &mut StepCx<'_>) -> String {

@@ -206,7 +206,7 @@ mod tests {
     use crate::model::effect::Effect;
     use crate::model::id::FileId;
     use crate::model::row::Finding;
-    use crate::step::cx::Uploaded;
+    use crate::step::cx::{Content, Source, Uploaded};
     use crate::template::Scope;
     use jiff::Timestamp;
     use std::time::Duration;
@@ -287,6 +287,10 @@ mod tests {
             })
         }
 
+        fn clean_up(&mut self, command: Command) -> Answer<'_, Reply> {
+            self.command(command, Effect::Converge)
+        }
+
         fn open(&mut self, _: &FileRequest) -> Opened {
             Opened::Begun {
                 bytes: self.begun,
@@ -325,7 +329,11 @@ mod tests {
             unreachable!("nothing is waited for")
         }
 
-        fn upload<'a>(&'a mut self, _: &'a str, _: &'a str) -> Answer<'a, Uploaded> {
+        fn source(&self) -> Option<Source> {
+            None
+        }
+
+        fn upload<'a>(&'a mut self, _: Content<'a>, _: &'a str) -> Answer<'a, Uploaded> {
             unreachable!("nothing is sent")
         }
 
@@ -341,6 +349,18 @@ mod tests {
 
         fn has_run(&self) -> &[Command] {
             &[]
+        }
+
+        fn written(&self, text: &str) -> String {
+            text.to_owned()
+        }
+
+        fn keep<'a>(&'a mut self, _: &'a str, _: &'a [u8]) -> Answer<'a, ()> {
+            unreachable!("nothing is taken away")
+        }
+
+        fn kept(&self, _: &str) -> Option<Vec<u8>> {
+            None
         }
 
         fn nonce(&mut self) -> String {

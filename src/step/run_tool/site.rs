@@ -6,6 +6,7 @@ use crate::model::device::Os;
 use crate::model::effect::Effect;
 use crate::model::outcome::{Cause, NOT_FOUND};
 use crate::step::cx::{Removal, StepCx, Uploaded};
+use crate::step::given::trimmed;
 use crate::step::{memdump, unexpected};
 use std::time::Duration;
 
@@ -112,9 +113,18 @@ impl Site {
         let create = Command::CreateDirectory {
             path: self.directory.clone(),
         };
-        let Err(cause) = cx.hands.command(create, Effect::Converge).await else {
-            self.owner = Owner::Ours;
-            return Ok(());
+        let cause = match cx.hands.command(create, Effect::Converge).await {
+            Ok(reply) => {
+                // That a directory is there does not say who made it.
+                let is_unsure = self.is_given && reply.is_inferred();
+                self.owner = if is_unsure {
+                    Owner::Unsure
+                } else {
+                    Owner::Ours
+                };
+                return Ok(());
+            }
+            Err(cause) => cause,
         };
         if cause.is_refusal() {
             // Sensors differ in how they refuse what is there already.
@@ -257,12 +267,12 @@ impl Site {
         for path in &self.folders {
             // One that is not empty stays, and so does the directory, which says so below.
             let delete = Command::DeleteFile { path: path.clone() };
-            drop(cx.hands.command(delete, Effect::Converge).await);
+            drop(cx.hands.clean_up(delete).await);
         }
         let delete = Command::DeleteFile {
             path: self.directory.clone(),
         };
-        match cx.hands.command(delete, Effect::Converge).await {
+        match cx.hands.clean_up(delete).await {
             Ok(_) => return Ok(()),
             Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => return Ok(()),
             Err(Cause::Endpoint { .. }) => {
@@ -307,16 +317,6 @@ pub(super) async fn is_there(cx: &mut StepCx<'_>, path: &str) -> Result<bool, Ca
         },
         Err(cause) if cause.is_endpoint_code(&NOT_FOUND) => Ok(false),
         Err(cause) => Err(cause),
-    }
-}
-
-/// A directory as it is made: without a separator at its end, unless it is a root.
-fn trimmed(path: &str) -> &str {
-    let name = path.trim_end_matches(['/', '\\']);
-    if name.is_empty() || name.ends_with(':') {
-        path
-    } else {
-        name
     }
 }
 

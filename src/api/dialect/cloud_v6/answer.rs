@@ -75,9 +75,17 @@ pub fn issued(response: &Response) -> Result<CommandId, Cause> {
         .ok_or_else(|| lacks("a command", "id"))
 }
 
-/// All commands of a session.
+/// All commands of a session. What is no list must not pass for an empty one.
 pub fn commands(response: &Response) -> Result<Vec<Listed>, Cause> {
     let body = refusal::body(response, Asked::Session)?;
+    let items = match &body {
+        Node::List(items) => items,
+        // Some proxies wrap lists.
+        other => match other.get(&["results", "commands"]) {
+            Node::List(items) => items,
+            _ => return Err(lacks("a list of commands", "commands")),
+        },
+    };
     let read = |item: &Node| {
         let id = item.get(&["id"]).unsigned();
         let operand = nested(item, "input", "object");
@@ -85,11 +93,19 @@ pub fn commands(response: &Response) -> Result<Vec<Listed>, Cause> {
         let text = || Some(operand.text().raw().to_owned()).filter(|text| !text.is_empty());
         Ok(Listed {
             id: CommandId(id.ok_or_else(|| lacks("a command", "id"))?),
-            name: item.get(&["name"]).word(),
+            name: nested(item, "input", "name").word(),
             operand: number.or_else(text),
         })
     };
-    body.list().iter().map(read).collect()
+    items.iter().map(read).collect()
+}
+
+/// The number that the next command of a session will get.
+pub fn next_command(response: &Response) -> Result<u64, Cause> {
+    refusal::body(response, Asked::Session)?
+        .get(&["current_command_index"])
+        .unsigned()
+        .ok_or_else(|| lacks("a session", "current_command_index"))
 }
 
 /// How far `command` is.
