@@ -64,7 +64,7 @@ impl Tape for Dying {
 }
 
 /// Devices on which everything can be changed that the playbook wants changed.
-fn fleet(devices: usize) -> World {
+pub(crate) fn fleet(devices: usize) -> World {
     let things = r"os: windows
       files:
         - {path: 'C:\T\miner.exe', text: MZ}
@@ -112,7 +112,7 @@ enum Way {
     Wire,
 }
 
-const STEPS: &str = include_str!("crash.yaml");
+pub(crate) const STEPS: &str = include_str!("crash.yaml");
 
 fn rig(world: &World, way: Way) -> Rig {
     let rig = Rig::on(STEPS, world.clone());
