@@ -160,11 +160,9 @@ async fn go_on(
     output: &Output,
 ) -> Result<Exit, Failure> {
     let ids = plan.devices.iter().map(|planned| planned.device.id);
-    let is_main = |id: &StepId| {
-        let step = plan.playbook.steps.iter().find(|step| step.id == *id);
-        step.is_some_and(|step| step.place.part.is_main())
-    };
-    let rest = remaining(ids, &earlier.state, wish, &is_main);
+    let rest = remaining(ids, &earlier.state, wish, &|step| {
+        plan.playbook.outlasts(step)
+    });
     let is_open = |id: &DeviceId| {
         let record = earlier.state.device(*id);
         record.is_some_and(|record| !record.open.is_empty())

@@ -213,6 +213,15 @@ impl Part {
     }
 }
 
+impl Playbook {
+    /// Whether what a step does outlasts the device's end: nothing that only stands for a while does, and
+    /// nothing that goes with others, such as tidying up.
+    pub fn outlasts(&self, id: &StepId) -> bool {
+        let step = self.steps.iter().find(|step| step.id == *id);
+        step.is_some_and(|step| step.place.part.is_main() && !step.kind.is_taken_away())
+    }
+}
+
 impl Step {
     /// What of it this version understands and does not carry out, with places.
     pub fn not_built(&self) -> Vec<Diagnostic> {

@@ -62,7 +62,9 @@ impl Visit {
             if let Some(past) = self.past.remove(&step.id) {
                 // Blocks open and frames begin as they did then.
                 let _ = course.turn(step, &mut frames);
-                StepEnd::restored(step, &past).publish(step, frames.of(step.frame));
+                let end = StepEnd::restored(step, &past);
+                end.publish(step, frames.of(step.frame));
+                self.farewell.note(step, &end);
                 course.ended(step, &past.outcome);
                 self.ends.push(past.entry);
                 continue;

@@ -172,9 +172,15 @@ fn check(ended: &Ended, what: &str) -> BTreeMap<DeviceState, u64> {
             state == "ok" || state == "unknown",
             "{what}: {id} is {state}: {why}"
         );
+        let record = ended.state.device(*id).expect("it was planned");
+        assert_eq!(record.left_behind, [""; 0], "{what}");
     }
     let mut done: BTreeMap<(u64, &str, String), u64> = BTreeMap::new();
     for change in ended.world.books().changes {
+        assert!(
+            change.code == 0 || change.command == "delete file",
+            "{what}: {change:?}"
+        );
         if change.code == 0 {
             *done
                 .entry((change.device, change.command, change.what))

@@ -10,7 +10,7 @@ use sortie::ledger::{Ledger, Writer};
 use sortie::live::{Backend, DeviceQuery, Fleet};
 use sortie::model::device::Os;
 use sortie::model::event::{EventKind, RunEvent};
-use sortie::model::id::{DeviceId, RunId, StepId};
+use sortie::model::id::{DeviceId, RunId};
 use sortie::model::outcome::Cause;
 use sortie::model::state::RunState;
 use sortie::plan::{self, Plan, PlannedDevice, RunSettings, assets};
@@ -171,11 +171,7 @@ impl Rig {
             state.apply(&event);
         });
         let Reopened { file, tail, .. } = journal.expect("what was written can be read");
-        let is_main = |id: &StepId| {
-            let step = plan.playbook.steps.iter().find(|step| step.id == *id);
-            step.is_some_and(|step| step.place.part.is_main())
-        };
-        let rest = remaining(ids, &state, wish, &is_main);
+        let rest = remaining(ids, &state, wish, &|step| plan.playbook.outlasts(step));
         let (ledger, writer) = Ledger::go_on((rig.tape)(file), state, &tail, None);
         let ledger = ledger.without(&plan.secrets);
         let version = "test".to_owned();
