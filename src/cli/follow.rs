@@ -35,7 +35,13 @@ pub(super) async fn follow(path: &Path, output: &Output) -> Result<Exit, Failure
         unheard: unheard.clone(),
     };
     let (events, inbox) = mpsc::unbounded_channel();
-    let shown = tokio::spawn(watch(inbox, past.devices.clone(), show, out));
+    let shown = tokio::spawn(watch(
+        inbox,
+        past.state.clone(),
+        past.devices.clone(),
+        show,
+        out,
+    ));
     let read = loop {
         // Asked first: what a process wrote before it let go is read below.
         let is_held = RunDir::is_held(path);

@@ -28,15 +28,15 @@ pub enum Show {
     Nothing,
 }
 
-/// Shows events until there are no more, of devices by these names.
+/// Shows events until there are no more, of devices by these names. `state` is what came before them.
 pub async fn watch(
     mut events: mpsc::UnboundedReceiver<RunEvent>,
+    mut state: RunState,
     devices: Vec<(DeviceId, String)>,
     show: Show,
     mut out: impl Write,
 ) {
     let names: HashMap<DeviceId, String> = devices.into_iter().collect();
-    let mut state = RunState::new(names.keys().copied());
     let bar = bar(show, names.len() as u64);
     let mut redraw = interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Delay);
