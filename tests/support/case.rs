@@ -24,7 +24,7 @@ struct Case {
     #[serde(default)]
     private: Vec<String>,
     /// A simulator that the command lines talk to; its exports are in their environment, where `$NAME`
-    /// stands for them in arguments; `$CONTROL` for its control address.
+    /// stands for them in arguments; `$CONTROL` for its control address. `$RUN` is the newest run below `runs`.
     server: Option<ServerSpec>,
     runs: Vec<Run>,
     /// Whether every file of a run directory is listed, or only the directory.
@@ -63,6 +63,10 @@ struct Run {
     stdin: String,
     /// Changes that somebody makes to a file before the command line is run.
     edit: Option<Edit>,
+    /// An empty file that somebody makes before it.
+    make: Option<String>,
+    /// A file that somebody removes before it.
+    remove: Option<String>,
     exit: i32,
 }
 
@@ -102,11 +106,21 @@ pub(crate) fn run(folder: &Path) -> Result<(), String> {
         if let Some(edit) = &run.edit {
             change(&work, edit)?;
         }
+        let failed = |error: std::io::Error| format!("run {}: {error}", index + 1);
+        if let Some(path) = &run.make {
+            let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
+            fs::write(tree::one(&work, folder)?.join(name), "").map_err(failed)?;
+        }
+        if let Some(path) = &run.remove {
+            fs::remove_file(tree::one(&work, path)?).map_err(failed)?;
+        }
+        let newest = newest_run(&work);
         let args: Vec<String> = (run.args.iter())
+            .map(|arg| arg.replace("$RUN", &newest))
             .map(|arg| {
                 server
                     .as_ref()
-                    .map_or_else(|| arg.clone(), |server| server.fill_in(arg))
+                    .map_or_else(|| arg.clone(), |server| server.fill_in(&arg))
             })
             .collect();
         let answer = start(&work, &args, &env, &run.stdin)?;
@@ -186,6 +200,13 @@ fn tops(changes: &str) -> String {
         None => Some(format!("{line}\n")),
     };
     changes.lines().filter_map(top).collect()
+}
+
+/// The id of the run that was made last; they sort by time.
+fn newest_run(work: &Path) -> String {
+    let runs = work.join("runs").read_dir().into_iter().flatten().flatten();
+    let names = runs.map(|run| run.file_name().to_string_lossy().into_owned());
+    names.max().unwrap_or_default()
 }
 
 fn change(work: &Path, edit: &Edit) -> Result<(), String> {
