@@ -118,8 +118,10 @@ pub(super) async fn resume(
     scope: &Scope,
     output: &Output,
 ) -> Result<Exit, Failure> {
+    refuse_choice(scope)?;
     let earlier = take_over(&past::directory(&args.run, &args.out))?;
-    if earlier.dir.path().join(STOP).exists() {
+    // Whatever it is: a link that leads nowhere was put there as well.
+    if earlier.dir.path().join(STOP).symlink_metadata().is_ok() {
         let path = earlier.dir.path().join(STOP).display().to_string();
         let message = format!(
             "{} is there: somebody wants the run to stay stopped",
@@ -149,6 +151,25 @@ pub(super) async fn resume(
     };
     let (plan, backend) = plan::revive(&earlier.document, &stored, &scope, output).await?;
     go_on(earlier, wish, plan, backend, &scope, output).await
+}
+
+/// Nobody who asks for fewer devices or steps may get all of them.
+fn refuse_choice(scope: &Scope) -> Result<(), Failure> {
+    let given = [
+        ("--targets", !scope.targets.is_empty()),
+        ("--limit", !scope.limit.is_empty()),
+        ("--exclude", !scope.exclude.is_empty()),
+        ("--max-sessions", scope.max_sessions.is_some()),
+        ("--tags", !scope.tags.is_empty()),
+        ("--skip-tags", !scope.skip_tags.is_empty()),
+        ("--start-at", scope.start_at.is_some()),
+    ];
+    let Some((option, _)) = given.iter().find(|(_, is_given)| *is_given) else {
+        return Ok(());
+    };
+    let message =
+        format!("{option}: a resume goes on with the plan of the run, as it was approved");
+    Err(Failure::new(Exit::Usage, message).hint("leave it out, or begin another run"))
 }
 
 async fn go_on(
