@@ -49,12 +49,11 @@ pub(super) fn again(
     for name in typed.chain(filed.unwrap_or_default().into_keys()) {
         if !secret.iter().any(|input| input.name == name) {
             let message = format!(
-                "input `{}`: a saved plan has its inputs, and takes only its secrets again",
+                "input `{}`: the plan has its inputs, and takes only its secrets again",
                 Escaped(&name)
             );
-            return Err(
-                Failure::new(Exit::Usage, message).hint("make another plan with sortie plan -o")
-            );
+            return Err(Failure::new(Exit::Usage, message)
+                .hint("leave it out; for other inputs, make another plan or another run"));
         }
     }
     let mut missing = Vec::new();

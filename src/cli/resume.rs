@@ -214,6 +214,9 @@ async fn go_on(
         Escaped(&plan.playbook.name),
         Escaped(&dir)
     ));
+    if simulator.is_some() {
+        Output::say("the simulator is a new one: it remembers nothing of what was done before");
+    }
     let (events, inbox) = mpsc::unbounded_channel();
     let begun = begin(earlier, &plan, rest, events).await?;
     let shown = Some((shown(scope, output), inbox));
