@@ -37,8 +37,8 @@ pub(super) async fn follow(path: &Path, output: &Output) -> Result<Exit, Failure
     let (events, inbox) = mpsc::unbounded_channel();
     let shown = tokio::spawn(watch(
         inbox,
-        past.state.clone(),
         past.devices.clone(),
+        past.state.clone(),
         show,
         out,
     ));

@@ -273,7 +273,7 @@ pub(super) async fn conduct(
         let named = |device: &Device| (device.id, device.name.to_string());
         let left = devices.iter().filter(is_left).map(named).collect();
         let before = ledger.state().clone();
-        let progress = tokio::spawn(watch(inbox, before, left, show, anstream::stderr()));
+        let progress = tokio::spawn(watch(inbox, left, before, show, anstream::stderr()));
         let vigil = vigil::keep(ledger.clone(), cancel.clone(), dir.path().to_owned());
         (progress, tokio::spawn(vigil))
     });

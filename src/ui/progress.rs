@@ -28,11 +28,11 @@ pub enum Show {
     Nothing,
 }
 
-/// Shows events until there are no more, of devices by these names. `state` is what came before them.
+/// Shows events until there are no more, of devices by these names. `state` is what there was before them.
 pub async fn watch(
     mut events: mpsc::UnboundedReceiver<RunEvent>,
-    mut state: RunState,
     devices: Vec<(DeviceId, String)>,
+    mut state: RunState,
     show: Show,
     mut out: impl Write,
 ) {
