@@ -16,7 +16,7 @@ use serde_json::Value;
 pub(super) struct Reported<'a> {
     pub(super) exit: Exit,
     pub(super) view: View<'a>,
-    summary: Value,
+    pub(super) summary: Value,
 }
 
 /// Makes everything that is told of a run out of what lies on disk.

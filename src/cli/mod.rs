@@ -103,17 +103,16 @@ fn parse() -> Result<Cli, clap::Error> {
     let nothing = hidden(&|_| false);
     // A playbook of one step has neither inputs nor steps to choose from.
     let no_choice = hidden(&|heading| !matches!(heading, "Inputs" | "Steps"));
-    let commands = [
-        "check", "resolve", "runs", "show", "test", "steps", "simulate",
-    ]
-    .map(|name| (name, &nothing));
+    let only_output = hidden(&|heading| heading == "Output");
+    let commands =
+        ["check", "runs", "show", "test", "steps", "simulate"].map(|name| (name, &nothing));
     // The plan has its devices and its steps.
     let no_plan = hidden(&|heading| !matches!(heading, "Devices" | "Steps"));
     let one_liners = one_liner::NAMES.map(|name| (name, &no_choice));
     let command = commands
         .into_iter()
         .chain(one_liners)
-        .chain([("resume", &no_plan)])
+        .chain([("resume", &no_plan), ("resolve", &only_output)])
         .fold(Cli::command(), |command, (name, hidden)| {
             command.mut_subcommand(name, |command| command.args(hidden))
         });
@@ -153,7 +152,7 @@ pub fn main() -> ExitCode {
             Command::Plan(args) => plan::run(args, &cli.global.scope, &output).await,
             Command::OneLiner(asked) => one_liner::run(asked, &cli.global.scope, &output).await,
             Command::Resume(args) => resume::resume(&args, &cli.global.scope, &output).await,
-            Command::Resolve(args) => resume::resolve(&args, &output).await,
+            Command::Resolve(args) => resume::resolve(&args, &cli.global.scope, &output).await,
             Command::Runs(args) => past::runs(&args, &output),
             Command::Show(args) => past::show(&args, &output).await,
             Command::Check(args) => check::run(&args, &output),

@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::options::{Scope, Simulated};
 use super::output::Output;
 use super::run::{Begun, Carried, OUT, conduct, leave, refuse_changes, shown};
-use super::{Failure, load, options, past, plan, run};
+use super::{Failure, again, load, options, past, plan, run};
 use crate::bundle::{DiskError, RunDir};
 use crate::ledger::Ledger;
 use crate::ledger::journal::{self, JournalError, Reopened};
@@ -21,7 +21,8 @@ use crate::plan::Plan;
 use crate::plan::document::{DeviceLine, Document};
 use crate::playbook::used::Unavailable;
 use crate::text::escape::Escaped;
-use crate::text::words::Count;
+use crate::text::json;
+use crate::text::words::{Count, List};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -330,19 +331,17 @@ fn devices(plan: &Plan) -> Vec<Device> {
 }
 
 /// Writes down what a person says came of a step.
-pub(super) async fn resolve(args: &ResolveArgs, output: &Output) -> Result<Exit, Failure> {
+pub(super) async fn resolve(
+    args: &ResolveArgs,
+    scope: &Scope,
+    output: &Output,
+) -> Result<Exit, Failure> {
     let earlier = take_over(&past::directory(&args.run, &args.out))?;
     if args.reason.trim().is_empty() {
         return Err(Failure::new(Exit::Usage, "--reason is empty")
             .hint("say how you know: it stays in the journal"));
     }
-    let line = earlier.document.devices.iter().find(|line| {
-        line.id.to_string() == args.device || line.name.raw().eq_ignore_ascii_case(&args.device)
-    });
-    let line = line.ok_or_else(|| {
-        let message = format!("the run has no device {}", Escaped(&args.device));
-        Failure::new(Exit::Usage, message).hint("`sortie show` lists its devices")
-    })?;
+    let line = named(&earlier.document.devices, &args.device)?;
     let (device, name) = (line.id, Escaped(line.name.raw()).to_string());
     let step = StepId::from(args.step.as_str());
     let record = earlier.state.device(device);
@@ -380,7 +379,7 @@ pub(super) async fn resolve(args: &ResolveArgs, output: &Output) -> Result<Exit,
     drop(ledger);
     writer.finish().await.map_err(failed)?;
     // What is told of the run changes with it.
-    conclude::report(&Carried {
+    let carried = Carried {
         run_id: earlier.dir.id().clone(),
         playbook: load::playbook(
             &document.path,
@@ -396,12 +395,42 @@ pub(super) async fn resolve(args: &ResolveArgs, output: &Output) -> Result<Exit,
             .collect(),
         dir: earlier.dir,
         took: Duration::ZERO,
-    })?;
-    let run = Escaped(&args.run.display().to_string()).to_string();
+    };
+    let reported = conclude::report(&carried)?;
     Output::say(&if is_open {
-        format!("{name} is outstanding now: sortie resume {run} goes on with it")
+        let typed = again::resume(carried.dir.path(), scope, Wish::GoOn);
+        format!("{name} is outstanding now, and this goes on with it: {typed}")
     } else {
         format!("{name}: noted")
     });
+    if scope.json {
+        Output::result(&json::line(&reported.summary));
+    }
     Ok(Exit::Ok)
+}
+
+/// The device of a run that is meant by its id, or by a name that no other has.
+fn named<'a>(devices: &'a [DeviceLine], word: &str) -> Result<&'a DeviceLine, Failure> {
+    if let Some(line) = devices.iter().find(|line| line.id.to_string() == word) {
+        return Ok(line);
+    }
+    let is_named = |line: &&DeviceLine| line.name.raw().eq_ignore_ascii_case(word);
+    let found: Vec<&DeviceLine> = devices.iter().filter(is_named).collect();
+    match found.as_slice() {
+        [line] => Ok(line),
+        [] => {
+            let message = format!("the run has no device {}", Escaped(word));
+            Err(Failure::new(Exit::Usage, message).hint("`sortie show` lists its devices"))
+        }
+        lines => {
+            let ids: Vec<String> = lines.iter().map(|line| line.id.to_string()).collect();
+            let message = format!(
+                "{} devices of the run are called {}",
+                ids.len(),
+                Escaped(word)
+            );
+            let hint = format!("name it by its id: {}", List::or(&ids));
+            Err(Failure::new(Exit::Usage, message).hint(hint))
+        }
+    }
 }
