@@ -358,7 +358,7 @@ pub(super) async fn resolve(
         let text = document.used.get(path).ok_or(Unavailable::Missing)?;
         Ok(text.clone().into_bytes())
     };
-    let Reopened { file, tail, .. } = earlier.journal;
+    let Reopened { file, tail, mended } = earlier.journal;
     let (ledger, writer) = Ledger::go_on(Box::new(file), earlier.state, &tail, None);
     let resolved = EventKind::StepResolved {
         device,
@@ -371,7 +371,10 @@ pub(super) async fn resolve(
         by: run::operator(),
     };
     let failed = |cause: crate::model::outcome::Cause| Failure::new(Exit::Output, cause.summary());
-    ledger.record(resolved).await.map_err(failed)?;
+    let mended = mended.map(|(bytes, file)| EventKind::JournalMended { bytes, file });
+    for event in mended.into_iter().chain([resolved]) {
+        ledger.record(event).await.map_err(failed)?;
+    }
     let is_open = ledger
         .state()
         .device(device)
