@@ -58,7 +58,7 @@ pub(super) async fn follow(path: &Path, output: &Output) -> Result<Exit, Failure
     // It has shown all that there is, or nobody looks.
     let _ = shown.await;
     read.map_err(broken)?;
-    past.settle(false);
+    past::settle(&mut past, path, false);
     Output::result(&closing(&past));
     Ok(Exit::Ok)
 }

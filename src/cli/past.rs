@@ -1,6 +1,6 @@
 //! `sortie runs` and `sortie show`: what the journals of earlier runs tell, read back from the disk.
 
-use super::again::shell;
+use super::again::{self, shell};
 use super::exit::Exit;
 use super::follow::follow;
 use super::output::Output;
@@ -136,8 +136,18 @@ fn read(path: &Path) -> Result<Past, Failure> {
     let file = File::open(&journal).map_err(|error| broken(&journal, error.into()))?;
     journal::replay(BufReader::new(file), |event| past.state.apply(&event))
         .map_err(|error| broken(&journal, error))?;
-    past.settle(is_held);
+    settle(&mut past, path, is_held);
     Ok(past)
+}
+
+/// Says whether more is to come of a run whose journal was read, and what is left to a person.
+pub(super) fn settle(past: &mut Past, path: &Path, is_held: bool) {
+    past.settle(is_held);
+    let unknown = past.state.devices().flat_map(|(id, record)| {
+        let steps = record.unknowns();
+        steps.map(move |step| again::resolve(path, id, step))
+    });
+    past.unknown = unknown.collect();
 }
 
 /// A run before its journal is read.
@@ -166,6 +176,7 @@ pub(super) fn begin(path: &Path) -> Result<Past, Failure> {
         state: RunState::new(document.devices.iter().map(|line| line.id)),
         progress: Progress::UnderWay,
         resume: format!("sortie resume {}", Escaped(&shell(&typed))),
+        unknown: Vec::new(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::progress;
 use super::style::{self, BAD, DIM, STRONG, fit, paint};
+use super::summary::MOST_NAMES;
 use crate::model::id::{DeviceId, RunId};
 use crate::model::outcome::DeviceState;
 use crate::model::state::RunState;
@@ -19,13 +20,17 @@ pub struct Past {
     pub progress: Progress,
     /// What to type to go on with it.
     pub resume: String,
+    /// What to type for each step of which a person has to say what came of it.
+    pub unknown: Vec<String>,
 }
 
 impl Past {
     /// Says whether more is to come, by whether a process works on it.
     pub fn settle(&mut self, is_held: bool) {
+        let is_open = self.state.devices().any(|(_, one)| one.end.is_none());
         self.progress = match (is_held, self.state.is_over()) {
             (true, _) => Progress::UnderWay,
+            (false, true) if is_open => Progress::Outstanding,
             (false, true) => Progress::Ended,
             (false, false) => Progress::Interrupted,
         };
@@ -37,6 +42,8 @@ impl Past {
 pub enum Progress {
     UnderWay,
     Ended,
+    /// It has ended, and a person made something of it outstanding again.
+    Outstanding,
     /// It has no end, and no process works on it.
     Interrupted,
 }
@@ -46,6 +53,7 @@ impl Progress {
         match self {
             Self::UnderWay => "under way",
             Self::Ended => "ended",
+            Self::Outstanding => "outstanding",
             Self::Interrupted => "interrupted",
         }
     }
@@ -137,11 +145,32 @@ fn head(past: &Past) -> String {
     out
 }
 
-/// How to go on with a run that was cut short.
+/// What a person has to settle, and how to go on with a run of which something is outstanding.
 fn next(past: &Past) -> String {
+    let mut out = String::new();
+    if past.progress == Progress::UnderWay {
+        return out;
+    }
+    settle(&past.unknown, &mut out);
     match past.progress {
-        Progress::Interrupted => format!("\ngo on: {}\n", past.resume),
-        Progress::UnderWay | Progress::Ended => String::new(),
+        Progress::Interrupted | Progress::Outstanding => {
+            put!(out, "\ngo on: {}", past.resume);
+        }
+        Progress::UnderWay | Progress::Ended => {}
+    }
+    out
+}
+
+/// The lines with which a person says what came of steps.
+pub(super) fn settle(lines: &[String], out: &mut String) {
+    if !lines.is_empty() {
+        put!(
+            out,
+            "\n{STRONG}unknown{STRONG:#}: look at the device, then say what came of the step"
+        );
+    }
+    for line in lines.iter().take(MOST_NAMES) {
+        put!(out, "  {line}");
     }
 }
 
@@ -228,6 +257,7 @@ mod tests {
             state,
             progress,
             resume: "sortie resume 20261121T170311Z-k3v9q2".to_owned(),
+            unknown: Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The last thing a run shows: what came of it, who is not ok and why, and what to type next.
 
-use super::failures;
 use super::style::{self, DIM, STRONG, fit, paint};
+use super::{failures, past};
 use crate::ledger::resume::Wish;
 use crate::model::device::Device;
 use crate::model::id::{DeviceId, StepId};
@@ -35,7 +35,7 @@ pub struct Ending<'a> {
 }
 
 /// More names than these are in the summary file, not on the screen.
-const MOST_NAMES: usize = 40;
+pub(super) const MOST_NAMES: usize = 40;
 const NAME: usize = 24;
 
 /// Draws the summary.
@@ -157,16 +157,7 @@ fn unknown(ending: &Ending<'_>, out: &mut String) {
         steps.map(move |step| (ending.resolve)(id, step))
     });
     let unknown: Vec<String> = unknown.collect();
-    if unknown.is_empty() {
-        return;
-    }
-    put!(
-        out,
-        "\n{STRONG}unknown{STRONG:#}: look at the device, then say what came of the step"
-    );
-    for line in unknown.iter().take(MOST_NAMES) {
-        put!(out, "  {line}");
-    }
+    past::settle(&unknown, out);
     rest(unknown.len(), "summary.json", out);
 }
 
