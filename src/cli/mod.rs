@@ -59,7 +59,7 @@ Exit codes:
    13  an outcome is unknown: a person must decide
    15  the journal or the output could not be written
    16  another process works on the run
-   23  what an earlier run left cannot be read
+   23  what an earlier run left cannot be read, or was changed
   130, 143  interrupted; resumable";
 
 #[derive(Debug, Subcommand)]
