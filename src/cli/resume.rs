@@ -16,6 +16,7 @@ use crate::ledger::resume::{Rest, Wish, remaining};
 use crate::model::device::Device;
 use crate::model::event::{EventKind, Ruling};
 use crate::model::id::{DeviceId, StepId};
+use crate::model::outcome::DeviceState;
 use crate::model::state::RunState;
 use crate::plan::Plan;
 use crate::plan::document::{DeviceLine, Document};
@@ -195,7 +196,7 @@ async fn go_on(
         .count();
     let Backend { fleet, simulator } = backend;
     if left == 0 && earlier.state.is_over() {
-        Output::say("nothing is left to do");
+        Output::say(&nothing_left(&earlier.state, wish));
         let carried = Carried {
             run_id: earlier.dir.id().clone(),
             devices: devices(&plan),
@@ -224,6 +225,20 @@ async fn go_on(
     let ended = conduct(begun, plan, Arc::new(fleet), shown).await;
     let ended = ended.and_then(|carried| conclude(&|_| Ok(()), scope, &carried, output));
     leave(simulator, ended).await
+}
+
+/// Nothing is left, but somebody may want more than a resume does by itself.
+fn nothing_left(state: &RunState, wish: Wish) -> String {
+    let counts = state.counts();
+    let any = |wanted: &[DeviceState]| wanted.iter().any(|state| counts.contains_key(state));
+    let more = if any(&[DeviceState::Unknown]) {
+        "; what is unknown waits for `sortie resolve`"
+    } else if wish == Wish::GoOn && any(&[DeviceState::Failed, DeviceState::Partial]) {
+        "; --retry-failed tries again what failed"
+    } else {
+        ""
+    };
+    format!("nothing is left to do{more}")
 }
 
 /// Goes on with the journal, and says so in it.
@@ -435,5 +450,36 @@ fn named<'a>(devices: &'a [DeviceLine], word: &str) -> Result<&'a DeviceLine, Fa
             let hint = format!("name it by its id: {}", List::or(&ids));
             Err(Failure::new(Exit::Usage, message).hint(hint))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_name_that_two_devices_have_is_no_name_of_one() {
+        let line = |id: u64, name: &str| -> DeviceLine {
+            serde_json::from_value(
+                json!({"id": id, "name": name, "os": "windows", "registered": null, "values": []}),
+            )
+            .unwrap()
+        };
+        // Somebody named a device like another's number.
+        let devices = [
+            line(1, "WS-1"),
+            line(2, "ws-2"),
+            line(3, "WS-2"),
+            line(4, "1"),
+        ];
+        let id = |word: &str| named(&devices, word).map(|line| line.id.0);
+        assert_eq!(id("ws-1").unwrap(), 1);
+        assert_eq!(id("1").unwrap(), 1);
+        assert_eq!(id("3").unwrap(), 3);
+        let failure = id("ws-2").unwrap_err();
+        assert_eq!(failure.message, "2 devices of the run are called ws-2");
+        assert_eq!(failure.hint.unwrap(), "name it by its id: 2 or 3");
+        assert_eq!(id("ws-3").unwrap_err().exit.code(), 2);
     }
 }
