@@ -152,11 +152,10 @@ fn next(past: &Past) -> String {
         return out;
     }
     settle(&past.unknown, &mut out);
-    match past.progress {
-        Progress::Interrupted | Progress::Outstanding => {
-            put!(out, "\ngo on: {}", past.resume);
-        }
-        Progress::UnderWay | Progress::Ended => {}
+    let counts = past.state.counts();
+    let waits = [DeviceState::Unreachable, DeviceState::Cancelled];
+    if past.progress != Progress::Ended || waits.iter().any(|state| counts.contains_key(state)) {
+        put!(out, "\ngo on: {}", past.resume);
     }
     out
 }
