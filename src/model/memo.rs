@@ -156,7 +156,13 @@ impl Pending {
     pub fn settled(&mut self, settled: Settled) {
         match settled {
             Settled::Unclear => {}
-            Settled::NeverRan | Settled::NotDone => self.memo().doubt = None,
+            // What must not run twice may have run, and have had no effect.
+            Settled::NotDone => {
+                self.memo()
+                    .doubt
+                    .take_if(|doubt| doubt.effect != Effect::Once);
+            }
+            Settled::NeverRan => self.memo().doubt = None,
             Settled::Done => self.ran(None),
         }
     }
@@ -168,8 +174,11 @@ impl Pending {
         }
     }
 
+    /// The command in doubt: that of the item under way, or else of one before it.
     pub fn doubt(&self) -> Option<&Doubt> {
-        self.items.values().find_map(|memo| memo.doubt.as_ref())
+        let current = self.items.get(&self.item);
+        let mut all = current.into_iter().chain(self.items.values());
+        all.find_map(|memo| memo.doubt.as_ref())
     }
 
     /// What is known of an item, or of the step where it has none.

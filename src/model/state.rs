@@ -33,8 +33,8 @@ pub struct DeviceRecord {
     pub open: BTreeSet<SessionId>,
     /// When a session was asked for of which nobody heard which it is.
     pub asked: Option<Timestamp>,
-    /// The step under way.
-    pub pending: Option<Pending>,
+    /// The steps that were cut short, the one under way last.
+    pub pending: Vec<Pending>,
     /// Where its sealed bags are, below the run directory; each time that it was worked on left one.
     pub bags: Vec<String>,
     /// The last of them holds how the device ended.
@@ -195,12 +195,14 @@ impl DeviceRecord {
                 ..
             } => self.begin(step, *item, *attempt, nonce),
             EventKind::CommandPermitted {
+                step,
                 session,
                 command,
                 effect,
                 ..
-            } => self.pend(|pending| pending.permitted(session, command, *effect)),
+            } => self.pend(step, |pending| pending.permitted(session, command, *effect)),
             EventKind::CommandIssued {
+                step,
                 session,
                 command,
                 name,
@@ -208,7 +210,7 @@ impl DeviceRecord {
             } => {
                 self.outstanding.push(*command);
                 self.known.insert(*command);
-                self.pend(|pending| pending.issued(session, *command, name));
+                self.pend(step, |pending| pending.issued(session, *command, name));
             }
             EventKind::CommandEnded {
                 session,
@@ -218,19 +220,22 @@ impl DeviceRecord {
                 ..
             } => {
                 self.outstanding.retain(|id| id != command);
-                self.pend(|pending| pending.ended(session, *command, cause.as_ref(), *started));
+                for pending in &mut self.pending {
+                    pending.ended(session, *command, cause.as_ref(), *started);
+                }
             }
-            EventKind::CommandSettled { settled, .. } => {
-                self.pend(|pending| pending.settled(*settled));
+            EventKind::CommandSettled { step, settled, .. } => {
+                self.pend(step, |pending| pending.settled(*settled));
             }
             EventKind::FileStored {
+                step,
                 size,
                 state: FileState::Complete,
                 ..
             } => {
                 self.files += 1;
                 self.bytes += size;
-                self.pend(|pending| {
+                self.pend(step, |pending| {
                     pending.files += 1;
                     pending.bytes += size;
                 });
@@ -253,7 +258,7 @@ impl DeviceRecord {
                 on_error,
                 ..
             } => {
-                self.pending = None;
+                self.pending.retain(|pending| pending.step != *step);
                 self.steps.push(StepRecord {
                     step: step.clone(),
                     outcome: outcome.clone(),
@@ -311,8 +316,8 @@ impl DeviceRecord {
     fn begin(&mut self, step: &StepId, item: Option<u32>, attempt: u32, nonce: &str) {
         // Nothing of a step that was cut short counts twice.
         let is_first = attempt == 1 && item.unwrap_or(0) == 0;
-        let cut = self.pending.take();
-        let mut pending = cut.filter(|pending| pending.step == *step);
+        let cut = self.pending.iter().position(|one| one.step == *step);
+        let mut pending = cut.map(|at| self.pending.remove(at));
         if let Some(pending) = pending.as_mut().filter(|_| is_first) {
             self.files -= std::mem::take(&mut pending.files);
             self.bytes -= std::mem::take(&mut pending.bytes);
@@ -320,22 +325,24 @@ impl DeviceRecord {
         }
         let mut pending = pending.unwrap_or_else(|| Pending::new(step.clone()));
         pending.began(item, attempt, nonce);
-        self.pending = Some(pending);
+        self.pending.push(pending);
     }
 
-    fn pend(&mut self, note: impl FnOnce(&mut Pending)) {
-        if let Some(pending) = &mut self.pending {
+    /// Takes note of something of a step that has not ended; what comes later of it, as its tidying up, does not
+    /// concern the others.
+    fn pend(&mut self, step: &StepId, note: impl FnOnce(&mut Pending)) {
+        if let Some(pending) = self.pending.iter_mut().find(|one| one.step == *step) {
             note(pending);
         }
     }
 
     /// A person says what came of a step; what was left out because of it is outstanding then.
     fn resolve(&mut self, step: &StepId, ruling: Ruling) {
-        if let Some(pending) = self.pending.as_mut().filter(|one| one.step == *step) {
+        if let Some(pending) = self.pending.iter_mut().find(|one| one.step == *step) {
             // It was cut short: with what is known now the step goes on.
             pending.settled(match ruling {
                 Ruling::Done => Settled::Done,
-                Ruling::NotDone => Settled::NotDone,
+                Ruling::NotDone => Settled::NeverRan,
             });
             self.end = None;
             return;
@@ -377,7 +384,7 @@ impl DeviceRecord {
 
     /// The command that may have run, and of which nobody heard.
     pub fn doubt(&self) -> Option<&Doubt> {
-        self.pending.as_ref()?.doubt()
+        self.pending.iter().find_map(Pending::doubt)
     }
 
     /// The final state with its reason, once there is one.
@@ -400,8 +407,7 @@ impl DeviceRecord {
         cause: &'a Cause,
     ) -> (DeviceState, Option<Reason<'a>>) {
         let doubted = || {
-            let pending = self.pending.as_ref()?;
-            pending.doubt()?;
+            let pending = self.pending.iter().find(|one| one.doubt().is_some())?;
             let step = Some(&pending.step);
             Some((DeviceState::Unknown, Some(Reason { step, cause })))
         };

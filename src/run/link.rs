@@ -44,8 +44,8 @@ pub(super) struct Link {
     pub(super) sent: Option<Sent>,
     /// The attempt under way.
     pub(super) now: Now,
-    /// The step during which an earlier process was cut off, and what it did of it.
-    pub(super) past: Option<Pending>,
+    /// The steps during which earlier processes were cut off, and what they did of them.
+    pub(super) past: Vec<Pending>,
     /// Which item of `for_each` is under way.
     pub(super) item: Option<u32>,
     /// What the step under way, or the item of it, has changed.
@@ -107,7 +107,7 @@ impl Link {
             files: Files::default(),
             sent: None,
             now,
-            past: None,
+            past: Vec::new(),
             item: None,
             memo: Memo::default(),
             fate: Fate::Untouched,

@@ -16,14 +16,14 @@ use crate::model::command::{Command, Reply};
 use crate::model::effect::Effect;
 use crate::model::event::Settled;
 use crate::model::id::{CommandId, SessionId, StepId};
-use crate::model::memo::Memo;
+use crate::model::memo::{Doubt, Memo};
 use crate::model::outcome::{Cause, Outcome};
 use crate::model::row::{FileState, StoredFile};
 use crate::model::state::{DeviceRecord, StepRecord};
 use crate::playbook::{Playbook, Step};
 use crate::step::cx::FileRequest;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How a step ended whose outcome stands.
 #[derive(Debug, Clone)]
@@ -123,15 +123,10 @@ impl Hold {
 }
 
 impl Link {
-    /// Whether an earlier process was cut off during this step.
-    pub(super) fn is_past(&self, step: &Step) -> bool {
-        self.past.as_ref().is_some_and(|past| past.step == step.id)
-    }
-
     /// What an earlier process did of the step under way.
     pub(super) fn recalled(&mut self, step: &Step) -> Memo {
         let item = self.item;
-        let past = self.past.as_mut().filter(|past| past.step == step.id);
+        let past = self.past.iter_mut().find(|past| past.step == step.id);
         past.map(|past| past.take(item)).unwrap_or_default()
     }
 
@@ -198,29 +193,39 @@ impl Link {
         command
     }
 
-    /// Finds out what became of the command of which an earlier process did not hear. The outcome of its step
-    /// is unknown, for this cause, where nobody can tell.
-    pub(super) async fn settle_past(&mut self) -> Option<Cause> {
-        let os = self.device.os;
-        let past = self.past.as_mut()?;
-        let doubt = past.doubt().cloned()?;
-        let cause = Cause::Interrupted;
-        self.now.step = past.step.clone();
-        let settlement = self.settle(&doubt, &cause).await;
-        let past = self.past.as_mut()?;
+    /// Finds out what became of the commands of which an earlier process did not hear. The outcome of these steps
+    /// is unknown, as nobody can tell.
+    pub(super) async fn settle_past(&mut self) -> BTreeSet<StepId> {
+        let mut unknown = BTreeSet::new();
+        for at in 0..self.past.len() {
+            let Some(doubt) = self.past[at].doubt().cloned() else {
+                continue;
+            };
+            self.now.step = self.past[at].step.clone();
+            let settlement = self.settle(&doubt, &Cause::Interrupted).await;
+            self.past_settled(at, &doubt, settlement);
+            // Nobody could tell of an earlier item when it ended, nor can anybody now.
+            if self.past[at].doubt().is_some() {
+                unknown.insert(self.past[at].step.clone());
+            }
+        }
+        unknown
+    }
+
+    fn past_settled(&mut self, at: usize, doubt: &Doubt, settlement: Settlement) {
+        let (os, past) = (self.device.os, &mut self.past[at]);
         match settlement {
             Settlement::Ended(Ok(reply)) => past.ran(reply.result.started()),
             Settlement::Ended(Err(_)) | Settlement::NeverRan => past.settled(Settled::NeverRan),
             Settlement::Done => past.settled(Settled::Done),
-            Settlement::NotDone if doubt.effect != Effect::Once => past.settled(Settled::NotDone),
+            Settlement::NotDone => past.settled(Settled::NotDone),
             // Whoever may run a command twice has nothing to fear.
             Settlement::Unclear
                 if doubt.effect != Effect::Once && look::question(&doubt.command, os).is_none() =>
             {
                 past.settled(Settled::NeverRan);
             }
-            Settlement::NotDone | Settlement::Unclear => return Some(cause),
+            Settlement::Unclear => {}
         }
-        None
     }
 }

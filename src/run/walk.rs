@@ -94,12 +94,13 @@ impl Visit {
                 _ => Vec::new(),
             };
             let end = match turn {
-                Turn::Skip(cause) => StepEnd::skipped(step, cause),
-                Turn::Fail(error) => StepEnd::failed(step, error),
-                Turn::Run if in_doubt.is_some() && self.link.is_past(step) => {
-                    let cause = in_doubt.clone().unwrap_or(Cause::Interrupted);
+                // Whatever would keep it from running now, it may have run.
+                _ if in_doubt.contains(&step.id) => {
+                    let cause = Cause::Interrupted;
                     StepEnd::cut(step, Outcome::Unknown { cause }, 1)
                 }
+                Turn::Skip(cause) => StepEnd::skipped(step, cause),
+                Turn::Fail(error) => StepEnd::failed(step, error),
                 Turn::Run if is_last || early.is_some() => self.run_last(step, scope).await,
                 Turn::Run => attempt::run(&mut self.link, &self.device, step, scope).await,
             };

@@ -28,6 +28,7 @@ mod layers;
 mod outside;
 mod plan_forms;
 mod repository;
+mod resumed;
 mod rig;
 mod samples;
 mod schema;
