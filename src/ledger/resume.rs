@@ -106,6 +106,8 @@ fn what_stands(record: &DeviceRecord, wish: Wish) -> Option<Stands> {
 fn is_finished(step: &StepRecord) -> bool {
     match &step.outcome {
         Outcome::Done | Outcome::Unknown { .. } => true,
+        // What it has run it would run again, so that only whoever wants that may have it.
+        Outcome::Failed { .. } if step.has_run_once => true,
         Outcome::Failed { cause } => !matches!(
             cause,
             Cause::Interrupted | Cause::Journal | Cause::Disk { .. } | Cause::AlwaysOver { .. }

@@ -87,6 +87,8 @@ pub struct Pending {
     pub step: StepId,
     items: BTreeMap<Option<u32>, Memo>,
     item: Option<u32>,
+    /// Something ran that must not run twice.
+    has_run_once: bool,
     /// Files that it brought and their bytes, which it brings again if it begins anew.
     pub files: u64,
     pub bytes: u64,
@@ -98,6 +100,7 @@ impl Pending {
             step,
             items: BTreeMap::new(),
             item: None,
+            has_run_once: false,
             files: 0,
             bytes: 0,
         }
@@ -170,8 +173,13 @@ impl Pending {
     /// The command in doubt has run.
     pub fn ran(&mut self, started: Option<Started>) {
         if let Some(doubt) = self.memo().doubt.take() {
+            self.has_run_once |= doubt.effect == Effect::Once;
             self.memo().ran(&doubt.command, started);
         }
+    }
+
+    pub const fn has_run_once(&self) -> bool {
+        self.has_run_once
     }
 
     /// The command in doubt: that of the item under way, or else of one before it.

@@ -71,6 +71,8 @@ pub struct StepRecord {
     pub rescued: bool,
     /// All that should prove it held.
     pub verified: bool,
+    /// Something of it ran that must not run twice.
+    pub has_run_once: bool,
 }
 
 impl RunState {
@@ -258,7 +260,14 @@ impl DeviceRecord {
                 on_error,
                 ..
             } => {
-                self.pending.retain(|pending| pending.step != *step);
+                let mut pending = self.pending.iter();
+                let pending = pending.position(|pending| pending.step == *step);
+                let pending = pending.map(|at| self.pending.remove(at));
+                let has_run_once = pending.as_ref().is_some_and(Pending::has_run_once);
+                if has_run_once && matches!(outcome, Outcome::Skipped { .. }) {
+                    // It was cut short, and may yet go on.
+                    self.pending.extend(pending);
+                }
                 self.steps.push(StepRecord {
                     step: step.clone(),
                     outcome: outcome.clone(),
@@ -266,6 +275,7 @@ impl DeviceRecord {
                     on_error: *on_error,
                     rescued: false,
                     verified: false,
+                    has_run_once,
                 });
             }
             EventKind::StepResolved { step, ruling, .. } => self.resolve(step, *ruling),

@@ -20,13 +20,17 @@ use tokio::sync::Notify;
 
 /// Kills whoever writes its journal, as soon as so many lines of it are on the disk.
 #[derive(Default)]
-struct Killer {
+pub(crate) struct Killer {
     reached: Notify,
     buried: Mutex<bool>,
     wake: Condvar,
 }
 
 impl Killer {
+    pub(crate) async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
     /// Lets the disk go on, when nobody is left to hear of it.
     fn release(&self) {
         *self.buried.lock().expect("no panic within") = true;
@@ -63,6 +67,46 @@ impl Tape for Dying {
     }
 }
 
+/// A journal whose process dies after so many lines.
+pub(crate) fn dying(file: File, lines: usize, killer: Arc<Killer>) -> Box<dyn Tape> {
+    Box::new(Dying {
+        file,
+        lines,
+        killer,
+    })
+}
+
+/// A journal that only tells when so many lines of it are on the disk.
+struct Telling {
+    file: File,
+    lines: usize,
+    teller: Arc<Killer>,
+}
+
+impl Tape for Telling {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
+        if self.lines > 0 && ends >= self.lines {
+            self.teller.reached.notify_one();
+        }
+        self.lines = self.lines.saturating_sub(ends);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+pub(crate) fn telling(file: File, lines: usize, teller: Arc<Killer>) -> Box<dyn Tape> {
+    Box::new(Telling {
+        file,
+        lines,
+        teller,
+    })
+}
+
 /// Devices on which everything can be changed that the playbook wants changed.
 pub(crate) fn fleet(devices: usize) -> World {
     let things = r"os: windows
@@ -88,13 +132,13 @@ pub(crate) fn fleet(devices: usize) -> World {
 }
 
 /// How a life went.
-enum Life {
+pub(crate) enum Life {
     Killed(Left),
     Whole(Box<Ended>),
 }
 
 /// Lives until so many more lines of the journal are written.
-async fn live(mut running: Running, killer: &Killer) -> Life {
+pub(crate) async fn live(mut running: Running, killer: &Killer) -> Life {
     tokio::select! {
         biased;
         () = killer.reached.notified() => {}
@@ -140,13 +184,7 @@ async fn lives(way: Way, devices: usize, deaths: &[usize]) -> Option<Ended> {
     for lines in deaths {
         let killer = Arc::new(Killer::default());
         let (lines, by) = (*lines, Arc::clone(&killer));
-        let rig = rig(&world, way).tape(move |file| {
-            Box::new(Dying {
-                file,
-                lines,
-                killer: by,
-            })
-        });
+        let rig = rig(&world, way).tape(move |file| dying(file, lines, by));
         let running = match left.take() {
             None => rig.begin().await,
             Some(left) => rig.resume(left, Wish::GoOn).await,
@@ -164,7 +202,7 @@ async fn lives(way: Way, devices: usize, deaths: &[usize]) -> Option<Ended> {
 }
 
 /// What has to hold however often a run was killed.
-fn check(ended: &Ended, what: &str) -> BTreeMap<DeviceState, u64> {
+pub(crate) fn check(ended: &Ended, what: &str) -> BTreeMap<DeviceState, u64> {
     ended.sound_at_last(what);
     for id in &ended.ids {
         let (state, why) = ended.end_of(*id);
@@ -175,6 +213,12 @@ fn check(ended: &Ended, what: &str) -> BTreeMap<DeviceState, u64> {
         let record = ended.state.device(*id).expect("it was planned");
         assert_eq!(record.left_behind, [""; 0], "{what}");
     }
+    nothing_twice(ended, what);
+    ended.state.counts()
+}
+
+/// Nothing that the playbook wants was done more than once.
+pub(crate) fn nothing_twice(ended: &Ended, what: &str) {
     let mut done: BTreeMap<(u64, &str, String), u64> = BTreeMap::new();
     for change in ended.world.books().changes {
         assert!(
@@ -189,7 +233,6 @@ fn check(ended: &Ended, what: &str) -> BTreeMap<DeviceState, u64> {
     }
     let twice: Vec<_> = done.iter().filter(|(_, times)| **times > 1).collect();
     assert!(twice.is_empty(), "{what}: {twice:?}");
-    ended.state.counts()
 }
 
 /// Kills a run after every event that it has, each time from its beginning.

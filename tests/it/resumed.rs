@@ -1,12 +1,19 @@
 //! What a crash or a stop leaves in the journal is enough to go on: nothing runs twice, and nothing is forgotten.
 
+use crate::crash::{Killer, Life, dying, live, nothing_twice, telling};
+use crate::rig::{Ended, Rig};
+use sortie::ledger::resume::{Rest, Wish, remaining};
 use sortie::model::command::Command;
 use sortie::model::effect::Effect;
-use sortie::model::event::{EventKind, OnError, RunEvent, Settled};
-use sortie::model::id::{DeviceId, SessionId, StepId};
+use sortie::model::event::{DeviceEnd, EventKind, OnError, RunEvent, Settled};
+use sortie::model::id::{CommandId, DeviceId, SessionId, StepId};
 use sortie::model::outcome::{Cause, Outcome};
 use sortie::model::remote::RemoteText;
 use sortie::model::state::{DeviceRecord, RunState};
+use sortie::sim::scenario::Scenario;
+use sortie::sim::world::World;
+use std::sync::Arc;
+use std::time::Duration;
 
 const DEVICE: DeviceId = DeviceId(1);
 
@@ -58,6 +65,26 @@ fn permitted(step: &str, pid: u64) -> EventKind {
         session: SessionId("s".into()),
         command: kill(pid),
         effect: Effect::Once,
+    }
+}
+
+fn issued(step: &str, id: u64) -> EventKind {
+    EventKind::CommandIssued {
+        device: DEVICE,
+        step: StepId::from(step),
+        session: SessionId("s".into()),
+        command: CommandId(id),
+        name: "kill".into(),
+    }
+}
+
+fn ended(id: u64) -> EventKind {
+    EventKind::CommandEnded {
+        device: DEVICE,
+        session: SessionId("s".into()),
+        command: CommandId(id),
+        cause: None,
+        started: None,
     }
 }
 
@@ -116,4 +143,108 @@ fn what_is_found_out_of_one_item_is_nothing_to_another() {
     pending.settled(Settled::NeverRan);
     let doubt = pending.doubt().map(|doubt| &doubt.command);
     assert_eq!(doubt, Some(&kill(7)));
+}
+
+#[test]
+fn what_ran_of_a_step_that_is_skipped_now_is_not_forgotten() {
+    let cause = Cause::WhenFalse;
+    let state = folded([
+        started("it", None),
+        permitted("it", 7),
+        issued("it", 1),
+        ended(1),
+        finished("it", Outcome::Skipped { cause }),
+    ]);
+    let mut pending = record(&state).pending.clone();
+    let pending = pending.last_mut().expect("it may yet go on");
+    assert!(pending.take(None).will_recall(&kill(7)));
+}
+
+#[test]
+fn what_must_not_run_twice_stands_also_where_it_was_interrupted() {
+    for has_run in [true, false] {
+        let cause = Cause::Interrupted;
+        let mut events = vec![started("it", None)];
+        if has_run {
+            events.extend([permitted("it", 7), issued("it", 1), ended(1)]);
+        }
+        let outcome = Outcome::Failed {
+            cause: cause.clone(),
+        };
+        let end = DeviceEnd::Cancelled { cause };
+        let device = DEVICE;
+        events.extend([
+            finished("it", outcome),
+            EventKind::DeviceEnded { device, end },
+        ]);
+        let rest = remaining([DEVICE], &folded(events), Wish::GoOn, &|_| true);
+        let anew: Vec<StepId> = (!has_run).then(|| StepId::from("it")).into_iter().collect();
+        assert_eq!(rest[&DEVICE], Rest::Walk { anew });
+    }
+}
+
+fn world() -> World {
+    let text = r"devices:
+    - name: host-1
+      id: 1
+      os: windows
+      files:
+        - {path: 'C:\T\miner.exe', text: MZ}
+      registry:
+        - {key: 'HKLM\SOFTWARE\T', values: [{name: n, type: REG_DWORD, data: '7'}]}
+        - {key: 'HKLM\SOFTWARE\T\Sub\Deep', values: [{name: s, data: x}]}
+      processes:
+        - {path: 'C:\T\miner.exe', command_line: 'miner.exe -o pool', pid: 4444}
+        - {path: 'C:\T\miner.exe', command_line: 'miner.exe -o other', pid: 4448}
+";
+    let loaded = Scenario::load("fleet.yaml", text.as_bytes());
+    let scenario = loaded.scenario.ok_or(loaded.diagnostics);
+    scenario.expect("it is one").world()
+}
+
+/// A run that is stopped after so many lines, goes on and is killed after these; none if it ends before.
+async fn stopped(steps: &str, lines: usize, deaths: &[usize]) -> Option<Ended> {
+    let world = world();
+    tokio::time::advance(Duration::from_hours(1)).await;
+    let teller = Arc::new(Killer::default());
+    let by = Arc::clone(&teller);
+    let rig = Rig::on(steps, world.clone()).tape(move |file| telling(file, lines, by));
+    let mut running = rig.begin().await;
+    tokio::select! {
+        biased;
+        () = teller.reached() => running.cancel.drain(),
+        () = running.over() => return None,
+    }
+    let mut left = running.left().await;
+    for lines in deaths {
+        let killer = Arc::new(Killer::default());
+        let (lines, by) = (*lines, Arc::clone(&killer));
+        let rig = Rig::on(steps, world.clone()).tape(move |file| dying(file, lines, by));
+        let running = rig.resume(left, Wish::GoOn).await;
+        left = match live(running, &killer).await {
+            Life::Killed(left) => left,
+            Life::Whole(ended) => return Some(*ended),
+        };
+    }
+    let resumed = Rig::on(steps, world).resume(left, Wish::GoOn).await;
+    Some(resumed.end().await)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_stopped_does_nothing_twice() {
+    let steps = include_str!("crash.yaml");
+    for lines in 2.. {
+        let deaths = [2 + lines * 7 % 31, 2 + lines * 5 % 17];
+        let what = format!("stopped after {lines} events, killed after {deaths:?}");
+        let Some(ended) = stopped(steps, lines, &deaths[..lines % 3]).await else {
+            break;
+        };
+        ended.sound_at_last(&what);
+        nothing_twice(&ended, &what);
+        let (state, why) = ended.end();
+        // What must not run twice ends where it was stopped.
+        let is_cut = state == "failed" && why.ends_with("the run was stopped");
+        let is_whole = state == "ok" || state == "unknown";
+        assert!(is_whole || is_cut, "{what}: {state}: {why}");
+    }
 }

@@ -359,6 +359,18 @@ impl Running {
         }
     }
 
+    /// Waits until the process has ended by itself.
+    pub(crate) async fn left(mut self) -> Left {
+        self.over().await;
+        drop(self.ledger);
+        self.writer.finish().await.expect("the journal is written");
+        Left {
+            path: self.path,
+            out: self.out,
+            started: self.started,
+        }
+    }
+
     pub(crate) async fn end(self) -> Ended {
         // Far beyond anything that a run may wait for: it only makes a hang a failure.
         let ended = tokio::time::timeout(Duration::from_hours(200), self.task).await;
