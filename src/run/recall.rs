@@ -135,7 +135,12 @@ impl Link {
         if effect == Effect::Read {
             return None;
         }
-        let result = self.memo.recall(&self.written(command))?;
+        let written = self.written(command);
+        if effect != Effect::Once && written != *command {
+            // As the journal withholds of which it tells, it may be another one; this does no harm twice.
+            return None;
+        }
+        let result = self.memo.recall(&written)?;
         if effect == Effect::Once {
             self.fate = Fate::Ran;
         }

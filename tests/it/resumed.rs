@@ -202,7 +202,30 @@ fn world() -> World {
     scenario.expect("it is one").world()
 }
 
-/// A run that is stopped after so many lines, goes on and is killed after these; none if it ends before.
+/// A run that is killed after so many lines and then goes on; none if it ends before.
+async fn killed(steps: &str, lines: usize) -> Option<Ended> {
+    let world = world();
+    tokio::time::advance(Duration::from_hours(1)).await;
+    let killer = Arc::new(Killer::default());
+    let by = Arc::clone(&killer);
+    let running = Rig::on(steps, world.clone()).tape(move |file| dying(file, lines, by));
+    match live(running.begin().await, &killer).await {
+        Life::Killed(left) => {
+            let resumed = Rig::on(steps, world).resume(left, Wish::GoOn).await;
+            Some(resumed.end().await)
+        }
+        Life::Whole(_) => None,
+    }
+}
+
+fn done(ended: &Ended, command: &str, what: &str) -> usize {
+    let changes = ended.world.books().changes;
+    let done = changes.iter().filter(|change| change.code == 0);
+    done.filter(|change| change.command == command && change.what.contains(what))
+        .count()
+}
+
+/// As [`killed`], of a run that was stopped after so many lines before.
 async fn stopped(steps: &str, lines: usize, deaths: &[usize]) -> Option<Ended> {
     let world = world();
     tokio::time::advance(Duration::from_hours(1)).await;
@@ -246,5 +269,36 @@ async fn a_run_that_was_stopped_does_nothing_twice() {
         let is_cut = state == "failed" && why.ends_with("the run was stopped");
         let is_whole = state == "ok" || state == "unknown";
         assert!(is_whole || is_cut, "{what}: {state}: {why}");
+    }
+}
+
+/// What lies there for the time of the steps, and is written about as little as may be.
+const GUESTS: &str = r"sortie: 1
+name: guests
+permissions: [read, write, delete, exec]
+targets: {os: windows}
+steps:
+  - id: put
+    put_file: {path: 'C:\T\guest.txt', content: hello, remove_after: true}
+  - id: who
+    exec: {command: whoami.exe, effect: once}
+    register: who
+  - id: seen
+    get_file: 'C:\T\guest.txt'
+  - id: gone
+    reg_delete_key: {key: 'HKLM\SOFTWARE\T\Sub', unguarded: true, recursive: true}
+    no_log: true
+outputs:
+  who: '{{ who.stdout }}'
+";
+
+#[tokio::test(start_paused = true)]
+async fn what_the_journal_withholds_is_not_taken_for_something_else() {
+    for lines in 2.. {
+        let Some(ended) = killed(GUESTS, lines).await else {
+            break;
+        };
+        let gone = done(&ended, "reg delete key", r"\Sub");
+        assert_eq!(gone, 2, "{lines}: {:?}", ended.world.books().changes);
     }
 }
