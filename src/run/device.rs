@@ -4,13 +4,14 @@ use super::farewell::Farewell;
 use super::job::Job;
 use super::link::{Link, blocking};
 use super::recall::{Restored, Shelf};
+use super::step_end::StepEnd;
 use crate::bundle::{Bag, BagInfo, DiskError, TakenUp};
 use crate::clock;
 use crate::ledger::resume::Rest;
 use crate::model::device::Device;
 use crate::model::event::{DeviceEnd, EventKind, SessionEnd, Stop};
 use crate::model::id::StepId;
-use crate::model::outcome::{Cause, DeviceState};
+use crate::model::outcome::{Cause, DeviceState, Outcome};
 use crate::model::state::DeviceRecord;
 use crate::plan::PlannedDevice;
 use futures_util::FutureExt;
@@ -198,6 +199,12 @@ impl Visit {
     async fn finish(mut self, end: DeviceEnd) {
         self.link.close().await;
         self.link.give_up_files().await;
+        for step in &self.job.plan.playbook.steps {
+            // The walk did not come to what an earlier one put there.
+            if let Some(past) = self.past.get(&step.id) {
+                self.farewell.note(step, &StepEnd::restored(step, past));
+            }
+        }
         self.leave_behind().await;
         record(
             &self.job,
@@ -298,6 +305,15 @@ fn open(
     };
     let mut standing = before.steps;
     standing.retain(|record| !anew.unwrap_or_default().contains(&record.step));
+    if before.end.is_some() && anew.is_some() && before.left_behind.is_empty() {
+        // What was put there for the time of the steps went at the end of the last visit.
+        let steps = &job.plan.playbook.steps;
+        let is_gone = |id: &StepId| {
+            let mut gone = steps.iter().filter(|step| step.kind.is_taken_away());
+            gone.any(|step| step.id == *id)
+        };
+        standing.retain(|record| record.outcome != Outcome::Done || !is_gone(&record.step));
+    }
     let past = shelf.restore(&job.plan.playbook, &standing)?;
     Ok(Opened::Bag(Box::new(bag), past))
 }

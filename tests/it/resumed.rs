@@ -1,6 +1,6 @@
 //! What a crash or a stop leaves in the journal is enough to go on: nothing runs twice, and nothing is forgotten.
 
-use crate::crash::{Killer, Life, dying, live, nothing_twice, telling};
+use crate::crash::{Killer, Life, check, dying, live, nothing_twice, telling};
 use crate::rig::{Ended, Rig};
 use sortie::ledger::resume::{Rest, Wish, remaining};
 use sortie::model::command::Command;
@@ -291,6 +291,31 @@ steps:
 outputs:
   who: '{{ who.stdout }}'
 ";
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_for_a_while_goes_also_after_a_crash() {
+    for lines in 2.. {
+        let Some(ended) = killed(GUESTS, lines).await else {
+            break;
+        };
+        check(&ended, &format!("killed after {lines} events"));
+        assert_eq!(done(&ended, "delete file", "guest.txt"), 1, "{lines}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_for_a_while_is_there_again_after_a_stop() {
+    for lines in 2.. {
+        let Some(ended) = stopped(GUESTS, lines, &[]).await else {
+            break;
+        };
+        let (state, why) = ended.end();
+        assert_eq!((&*state, &*why), ("ok", ""), "{lines}");
+        let puts = done(&ended, "put file", "guest.txt");
+        assert_eq!(done(&ended, "delete file", "guest.txt"), puts, "{lines}");
+        assert_eq!(done(&ended, "create process", "whoami"), 1, "{lines}");
+    }
+}
 
 #[tokio::test(start_paused = true)]
 async fn what_the_journal_withholds_is_not_taken_for_something_else() {
