@@ -174,11 +174,19 @@ impl Bag {
 
     /// The bytes of a step's file, if the bag has it.
     pub fn read_step(&self, ordinal: usize, step: &StepId) -> Result<Option<Vec<u8>>, DiskError> {
-        let relative = step_file(ordinal, step);
-        if !self.shared.lock().files.contains_key(&relative) {
+        self.read(&step_file(ordinal, step))
+    }
+
+    /// How the device ended, as far as that was told before.
+    pub fn read_outcome(&self) -> Result<Option<Vec<u8>>, DiskError> {
+        self.read(OUTCOME)
+    }
+
+    fn read(&self, relative: &str) -> Result<Option<Vec<u8>>, DiskError> {
+        if !self.shared.lock().files.contains_key(relative) {
             return Ok(None);
         }
-        disk::read_beneath(&self.shared.root, &relative)
+        disk::read_beneath(&self.shared.root, relative)
     }
 
     /// Makes durable what came so far: every file that has its place, the index and the transcript.

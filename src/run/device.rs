@@ -143,6 +143,7 @@ impl Visit {
                 Err(cause) => break Err(cause),
             }
         };
+        let is_walked = anew.is_some();
         if let Some(mut anew) = anew {
             if let Ok((_, past)) = &opened {
                 let lost = before.steps.iter().map(|record| &record.step);
@@ -155,6 +156,11 @@ impl Visit {
         }
         match opened {
             Ok((bag, past)) => {
+                let outputs = if is_walked || before.end.is_none() {
+                    Map::new()
+                } else {
+                    outputs_of(&bag)
+                };
                 let mut link = Link::new(Arc::clone(job), device.clone(), *bag);
                 link.hold.remember(&before);
                 link.past = before.pending;
@@ -163,7 +169,7 @@ impl Visit {
                     device: device.clone(),
                     link,
                     ends: Vec::new(),
-                    outputs: Map::new(),
+                    outputs,
                     past,
                     farewell: Farewell::default(),
                 })
@@ -206,6 +212,8 @@ impl Visit {
             }
         }
         self.leave_behind().await;
+        // Sealing says whether the disk takes them.
+        drop(self.keep_outputs().await);
         record(
             &self.job,
             EventKind::DeviceEnded {
@@ -218,6 +226,18 @@ impl Visit {
             let stop = Stop::Output { cause };
             self.job.stop(stop).await;
         }
+    }
+
+    /// Makes the outputs durable, as nobody finds them out again once the end is told.
+    async fn keep_outputs(&self) -> Result<(), Cause> {
+        if self.outputs.is_empty() {
+            return Ok(());
+        }
+        let mut outcome = json!({"outputs": self.outputs});
+        self.job.plan.secrets.hide_in(&mut outcome);
+        let bag = self.link.bag()?;
+        let kept = move || bag.outcome(&outcome).and_then(|()| bag.sync());
+        Ok(self.link.on_disk(kept).await??)
     }
 
     async fn seal(&mut self) -> Result<(), Cause> {
@@ -316,6 +336,16 @@ fn open(
     }
     let past = shelf.restore(&job.plan.playbook, &standing)?;
     Ok(Opened::Bag(Box::new(bag), past))
+}
+
+/// The outputs of a device that has ended.
+fn outputs_of(bag: &Bag) -> Map<String, Value> {
+    let outcome = bag.read_outcome().ok().flatten();
+    let outcome = outcome.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    match outcome.map(|mut outcome| outcome["outputs"].take()) {
+        Some(Value::Object(outputs)) => outputs,
+        _ => Map::new(),
+    }
 }
 
 async fn output_failed(job: &Job, device: &Device, cause: Cause) {

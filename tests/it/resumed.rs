@@ -2,6 +2,7 @@
 
 use crate::crash::{Killer, Life, check, dying, live, nothing_twice, telling};
 use crate::rig::{Ended, Rig};
+use serde_json::json;
 use sortie::ledger::resume::{Rest, Wish, remaining};
 use sortie::model::command::Command;
 use sortie::model::effect::Effect;
@@ -325,5 +326,19 @@ async fn what_the_journal_withholds_is_not_taken_for_something_else() {
         };
         let gone = done(&ended, "reg delete key", r"\Sub");
         assert_eq!(gone, 2, "{lines}: {:?}", ended.world.books().changes);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn outputs_are_kept_whenever_a_run_dies() {
+    let mut known = None;
+    for lines in 2.. {
+        let Some(ended) = killed(GUESTS, lines).await else {
+            break;
+        };
+        let outputs = ended.json(ended.ids[0], "data/outcome.json")["outputs"].clone();
+        assert_ne!(outputs, json!({}), "{lines}");
+        let first = known.get_or_insert_with(|| outputs.clone());
+        assert_eq!(&outputs, first, "{lines}");
     }
 }

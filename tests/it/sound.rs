@@ -50,6 +50,7 @@ impl Ended {
             let last = record.steps.iter().map(|step| step.step.as_str());
             let unique: BTreeSet<&str> = last.clone().collect();
             assert_eq!(unique.len(), last.count(), "{what}: {:?}", record.steps);
+            self.results_are_in_the_bags(*id, what);
             for bag in &record.bags {
                 manifest(&self.path.join(bag), "tagmanifest-sha256.txt");
                 manifest(&self.path.join(bag), "manifest-sha256.txt");
@@ -79,6 +80,23 @@ impl Ended {
             "{:?}",
             books.unknown_routes
         );
+    }
+
+    /// Every step that came to its own end has its file in a bag, with what later steps and reports need of it.
+    fn results_are_in_the_bags(&self, id: DeviceId, what: &str) {
+        let record = self.state.device(id).expect("it was planned");
+        for step in &record.steps {
+            let has_file = |bag: &String| {
+                let steps = fs::read_dir(self.path.join(bag).join("data/steps"));
+                let mut names = steps.into_iter().flatten().map(|entry| {
+                    let entry = entry.expect("it is listed");
+                    entry.file_name().to_string_lossy().into_owned()
+                });
+                names.any(|name| name.ends_with(&format!("-{}.json", step.step)))
+            };
+            let is_there = record.bags.iter().any(has_file);
+            assert!(is_there, "{what}: {} has no file", step.step);
+        }
     }
 
     /// Sessions are closed, and were never more than allowed.
