@@ -184,7 +184,7 @@ async fn go_on(
 ) -> Result<Exit, Failure> {
     let ids = plan.devices.iter().map(|planned| planned.device.id);
     let rest = remaining(ids, &earlier.state, wish, &|step| {
-        plan.playbook.outlasts(step)
+        plan.playbook.is_main(step)
     });
     let is_open = |id: &DeviceId| {
         let record = earlier.state.device(*id);

@@ -39,25 +39,25 @@ enum Stands {
     Done,
 }
 
-/// What is left of each planned device. `outlasts` says of a step that what it did outlasts a device's end, as no
-/// rescue, proof, or tidying up does.
+/// What is left of each planned device. `is_main` says of a step that it is part of the playbook's ordinary
+/// course, and no rescue, proof, or tidying up.
 pub fn remaining(
     devices: impl IntoIterator<Item = DeviceId>,
     state: &RunState,
     wish: Wish,
-    outlasts: &dyn Fn(&StepId) -> bool,
+    is_main: &dyn Fn(&StepId) -> bool,
 ) -> BTreeMap<DeviceId, Rest> {
     let untouched = DeviceRecord::default();
     devices
         .into_iter()
         .map(|id| {
             let record = state.device(id).unwrap_or(&untouched);
-            (id, rest(record, wish, outlasts))
+            (id, rest(record, wish, is_main))
         })
         .collect()
 }
 
-fn rest(record: &DeviceRecord, wish: Wish, outlasts: &dyn Fn(&StepId) -> bool) -> Rest {
+fn rest(record: &DeviceRecord, wish: Wish, is_main: &dyn Fn(&StepId) -> bool) -> Rest {
     let Some(stands) = what_stands(record, wish) else {
         return if record.is_sealed() {
             Rest::Nothing
@@ -68,8 +68,8 @@ fn rest(record: &DeviceRecord, wish: Wish, outlasts: &dyn Fn(&StepId) -> bool) -
     let anew = record.steps.iter().filter(|step| {
         let stays = match stands {
             Stands::All => true,
-            Stands::Finished => outlasts(&step.step) && is_finished(step),
-            Stands::Done => outlasts(&step.step) && step.outcome == Outcome::Done,
+            Stands::Finished => is_main(&step.step) && is_finished(step),
+            Stands::Done => is_main(&step.step) && step.outcome == Outcome::Done,
         };
         !stays
     });
@@ -262,9 +262,9 @@ mod tests {
         fn what_is_left_is_what_a_person_would_say(stories in stories()) {
             let mut run = Run { state: RunState::new([DEVICE]), n: 0 };
             let mut sheet = Sheet::default();
-            let outlasts = |step: &StepId| *step != id(TIDIES);
+            let is_main = |step: &StepId| *step != id(TIDIES);
             for story in stories {
-                let rest = remaining([DEVICE], &run.state, story.wish, &outlasts);
+                let rest = remaining([DEVICE], &run.state, story.wish, &is_main);
                 let standing = |run: &Run, anew: &[StepId]| -> BTreeSet<usize> {
                     let steps = &run.state.device(DEVICE).expect("it is planned").steps;
                     (0..STEPS)

@@ -214,11 +214,10 @@ impl Part {
 }
 
 impl Playbook {
-    /// Whether what a step does outlasts the device's end: nothing that only stands for a while does, and
-    /// nothing that goes with others, such as tidying up.
-    pub fn outlasts(&self, id: &StepId) -> bool {
+    /// Whether a step is part of the ordinary course: no rescue, no proof, no tidying up.
+    pub fn is_main(&self, id: &StepId) -> bool {
         let step = self.steps.iter().find(|step| step.id == *id);
-        step.is_some_and(|step| step.place.part.is_main() && !step.kind.is_taken_away())
+        step.is_some_and(|step| step.place.part.is_main())
     }
 }
 

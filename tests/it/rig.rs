@@ -171,7 +171,7 @@ impl Rig {
             state.apply(&event);
         });
         let Reopened { file, tail, .. } = journal.expect("what was written can be read");
-        let rest = remaining(ids, &state, wish, &|step| plan.playbook.outlasts(step));
+        let rest = remaining(ids, &state, wish, &|step| plan.playbook.is_main(step));
         let (ledger, writer) = Ledger::go_on((rig.tape)(file), state, &tail, None);
         let ledger = ledger.without(&plan.secrets);
         let version = "test".to_owned();
