@@ -177,6 +177,38 @@ mod tests {
         assert_eq!(tally(&state), told);
     }
 
+    #[tokio::test]
+    async fn what_went_before_counts_when_a_resume_ends_a_device() {
+        let device = DeviceId(1);
+        let event = |ev| RunEvent {
+            n: 0,
+            t: jiff::Timestamp::UNIX_EPOCH,
+            mono: 0,
+            ev,
+        };
+        let mut before = RunState::new([device]);
+        before.apply(&event(EventKind::StepFinished {
+            device,
+            step: "log".into(),
+            outcome: Outcome::Failed {
+                cause: Cause::SessionLost,
+            },
+            attempts: 1,
+            on_error: OnError::Continue,
+        }));
+        let (events, inbox) = mpsc::unbounded_channel();
+        let end = DeviceEnd::Walked;
+        let ended = event(EventKind::DeviceEnded { device, end });
+        events.send(ended).unwrap();
+        drop(events);
+        let mut out = Vec::new();
+        let names = vec![(device, "WS-7".to_owned())];
+        watch(inbox, names, before, Show::Plain, &mut out).await;
+        let told = anstream::adapter::strip_bytes(&out).into_vec();
+        let told = String::from_utf8(told).unwrap();
+        assert!(told.starts_with("partial      WS-7"), "{told}");
+    }
+
     #[test]
     fn a_device_that_failed_says_where_and_why() {
         let mut state = RunState::new([DeviceId(1)]);
