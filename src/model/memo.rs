@@ -89,9 +89,11 @@ pub struct Pending {
     item: Option<u32>,
     /// Something ran that must not run twice.
     has_run_once: bool,
-    /// Files that it brought and their bytes, which it brings again if it begins anew.
-    pub files: u64,
-    pub bytes: u64,
+    /// The files that it brought, by path and hash.
+    stored: Vec<(String, String)>,
+    /// Those that it brought before it was cut short, and has not brought again.
+    before: Vec<(String, String)>,
+    is_cut: bool,
 }
 
 impl Pending {
@@ -101,8 +103,9 @@ impl Pending {
             items: BTreeMap::new(),
             item: None,
             has_run_once: false,
-            files: 0,
-            bytes: 0,
+            stored: Vec::new(),
+            before: Vec::new(),
+            is_cut: false,
         }
     }
 
@@ -114,6 +117,31 @@ impl Pending {
             memo.next_attempt();
         }
         memo.nonce = Some(nonce.to_owned());
+    }
+
+    /// Another process goes on with it.
+    pub const fn cut(&mut self) {
+        self.is_cut = true;
+    }
+
+    /// Whether it begins for the first time since it was cut short.
+    pub fn begins_again(&mut self) -> bool {
+        let begins = std::mem::take(&mut self.is_cut);
+        if begins {
+            self.before.append(&mut self.stored);
+        }
+        begins
+    }
+
+    /// A file is in the bag. Says whether it is one more, and not one that was brought again.
+    pub fn stored(&mut self, path: &str, sha256: &str) -> bool {
+        let file = (path.to_owned(), sha256.to_owned());
+        let known = self.before.iter().position(|before| *before == file);
+        if let Some(known) = known {
+            self.before.remove(known);
+        }
+        self.stored.push(file);
+        known.is_none()
     }
 
     pub fn permitted(&mut self, session: &SessionId, command: &Command, effect: Effect) {

@@ -231,16 +231,18 @@ impl DeviceRecord {
             }
             EventKind::FileStored {
                 step,
+                path,
                 size,
+                sha256,
                 state: FileState::Complete,
                 ..
             } => {
-                self.files += 1;
-                self.bytes += size;
-                self.pend(step, |pending| {
-                    pending.files += 1;
-                    pending.bytes += size;
-                });
+                let mut is_new = true;
+                self.pend(step, |pending| is_new = pending.stored(path, sha256));
+                if is_new {
+                    self.files += 1;
+                    self.bytes += size;
+                }
             }
             EventKind::LeftBehind { path, .. } => self.left_behind.push(path.clone()),
             EventKind::FindingMade {
@@ -318,19 +320,19 @@ impl DeviceRecord {
             self.outputs_failed.clear();
         }
         self.is_published = false;
+        for pending in &mut self.pending {
+            pending.cut();
+        }
         self.steps.retain(|record| !anew.contains(&record.step));
         self.findings
             .retain(|finding| !anew.contains(&finding.step));
     }
 
     fn begin(&mut self, step: &StepId, item: Option<u32>, attempt: u32, nonce: &str) {
-        // Nothing of a step that was cut short counts twice.
-        let is_first = attempt == 1 && item.unwrap_or(0) == 0;
         let cut = self.pending.iter().position(|one| one.step == *step);
         let mut pending = cut.map(|at| self.pending.remove(at));
-        if let Some(pending) = pending.as_mut().filter(|_| is_first) {
-            self.files -= std::mem::take(&mut pending.files);
-            self.bytes -= std::mem::take(&mut pending.bytes);
+        if pending.as_mut().is_some_and(Pending::begins_again) {
+            // Nothing of a step that was cut short counts twice.
             self.findings.retain(|finding| finding.step != *step);
         }
         let mut pending = pending.unwrap_or_else(|| Pending::new(step.clone()));

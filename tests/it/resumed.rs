@@ -2,6 +2,7 @@
 
 use crate::crash::{Killer, Life, check, dying, live, nothing_twice, telling};
 use crate::rig::{Ended, Rig};
+use crate::sound::sha256;
 use serde_json::json;
 use sortie::ledger::resume::{Rest, Wish, remaining};
 use sortie::model::command::Command;
@@ -340,5 +341,86 @@ async fn outputs_are_kept_whenever_a_run_dies() {
         assert_ne!(outputs, json!({}), "{lines}");
         let first = known.get_or_insert_with(|| outputs.clone());
         assert_eq!(&outputs, first, "{lines}");
+    }
+}
+
+/// A device for what brings something of its own, or makes it there.
+const WORKSHOP: &str = r"devices:
+  - name: host-1
+    id: 1
+    os: windows
+    user: ann
+    files:
+      - {path: 'C:\Users\old one\NTUSER.DAT', size: 256KiB, magic: registry}
+    registry:
+      - {key: 'HKU\S-1-5-21-1-2-3-1001\Software\Interop\Run', values: [{name: first, data: a.exe}]}
+      - {key: 'HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList\S-1-5-21-1-2-3-1002', values: [{name: ProfileImagePath, type: REG_EXPAND_SZ, data: 'C:\Users\old one'}]}
+      - {key: 'C:\Users\old one\NTUSER.DAT\Software\Interop\Run', values: [{name: second, data: b.exe}]}
+executables:
+  - {os: [windows], program: t.cmd, output: said, writes: [{path: out.csv, text: rows}]}
+";
+
+const TOOL: &str = "@echo off\r\nrem a tool of ours\r\n";
+
+fn tools() -> String {
+    let sha256 = sha256(TOOL.as_bytes());
+    format!(
+        r"sortie: 1
+name: tools
+permissions: [read, write, delete, exec, memory]
+targets: {{os: windows}}
+steps:
+  - id: tool
+    run_tool: {{source: tools/t.cmd, sha256: {sha256}, outputs: [out.csv]}}
+    register: tool
+  - id: hive
+    get_file: {{path: 'C:\Windows\System32\config\SAM', if_locked: reg_save}}
+  - id: hives
+    reg_query: {{key: 'HKCU\Software\Interop\Run', hives: all, depth: 1}}
+    register: hives
+  - id: filed
+    exec: {{command: whoami.exe, output: file}}
+  - id: dump
+    memdump: {{path: 'C:\Windows\Temp\memory.dmp', download: true}}
+  - id: told
+    assert: {{that: 'tool.stdout and hives.found'}}
+"
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_brought_there_or_made_there_goes_and_is_fetched_once() {
+    let text = tools();
+    let rig = |world: &World| {
+        let mut rig = Rig::on(text.clone(), world.clone());
+        rig.files = vec![("tools/t.cmd", TOOL.to_owned())];
+        rig
+    };
+    let world = || {
+        let loaded = Scenario::load("fleet.yaml", WORKSHOP.as_bytes());
+        let scenario = loaded.scenario.ok_or(loaded.diagnostics);
+        scenario.expect("it is one").world()
+    };
+    let whole = rig(&world()).run().await;
+    assert_eq!(whole.end(), ("ok".into(), String::new()));
+    let counts = |ended: &Ended| {
+        let record = ended.state.device(ended.ids[0]).expect("it was planned");
+        (record.files, record.left_behind.clone())
+    };
+    for lines in 2.. {
+        let world = world();
+        tokio::time::advance(Duration::from_hours(1)).await;
+        let killer = Arc::new(Killer::default());
+        let by = Arc::clone(&killer);
+        let dies = rig(&world).tape(move |file| dying(file, lines, by));
+        let Life::Killed(left) = live(dies.begin().await, &killer).await else {
+            break;
+        };
+        let ended = rig(&world).resume(left, Wish::GoOn).await.end().await;
+        let what = format!("killed after {lines} events");
+        check(&ended, &what);
+        if ended.end().0 == "ok" {
+            assert_eq!(counts(&ended), counts(&whole), "{what}");
+        }
     }
 }
