@@ -33,7 +33,7 @@ pub(super) fn resume(dir: &Path, scope: &Scope, wish: Wish) -> String {
 
 /// Says what came of a step whose outcome is unknown.
 pub(super) fn resolve(dir: &Path, device: DeviceId, step: &StepId) -> String {
-    let words = [&name(dir), &device.to_string(), step.as_str()].map(|word| shell(word));
+    let words = [&name(dir), &device.to_string(), step.as_str()].map(shell);
     let typed = format!(
         "sortie resolve {} --as done|not-done --reason …",
         words.join(" ")

@@ -66,16 +66,15 @@ pub(super) fn runs(args: &RunsArgs, output: &Output) -> Result<Exit, Failure> {
 
 /// Shows a run, its devices, and what is outstanding.
 pub(super) async fn show(args: &ShowArgs, output: &Output) -> Result<Exit, Failure> {
-    let path = match &args.run {
-        Some(run) => directory(run, &args.out),
-        None => {
-            let newest = below(&args.out)?.into_iter().next();
-            newest.ok_or_else(|| {
-                let out = args.out.display().to_string();
-                Failure::new(Exit::Usage, format!("no run below {}", Escaped(&out)))
-                    .hint("name a run directory, or where they are with --out")
-            })?
-        }
+    let path = if let Some(run) = &args.run {
+        directory(run, &args.out)
+    } else {
+        let newest = below(&args.out)?.into_iter().next();
+        newest.ok_or_else(|| {
+            let out = args.out.display().to_string();
+            Failure::new(Exit::Usage, format!("no run below {}", Escaped(&out)))
+                .hint("name a run directory, or where they are with --out")
+        })?
     };
     if args.watch {
         return follow(&path, output).await;

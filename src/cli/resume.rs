@@ -222,7 +222,7 @@ async fn go_on(
     let (events, inbox) = mpsc::unbounded_channel();
     let begun = begin(earlier, &plan, rest, events).await?;
     let shown = Some((shown(scope, output), inbox));
-    let ended = conduct(begun, plan, Arc::new(fleet), shown).await;
+    let ended = Box::pin(conduct(begun, plan, Arc::new(fleet), shown)).await;
     let ended = ended.and_then(|carried| conclude(&|_| Ok(()), scope, &carried, output));
     leave(simulator, ended).await
 }

@@ -109,7 +109,14 @@ pub(super) async fn perform(
     refuse_changes(&plan, asked.command, scope)?;
     let Backend { fleet, simulator } = backend;
     let show = shown(scope, output);
-    let ended = carry_out(asked.about, scope, plan, Arc::new(fleet), Some(show)).await;
+    let ended = Box::pin(carry_out(
+        asked.about,
+        scope,
+        plan,
+        Arc::new(fleet),
+        Some(show),
+    ))
+    .await;
     let ended = ended.and_then(|carried| conclude(asked.show, scope, &carried, output));
     leave(simulator, ended).await
 }
@@ -211,7 +218,7 @@ pub(super) async fn rehearse(
         case: None,
         reason: None,
     };
-    carry_out(&about, &Scope::default(), plan, fleet, None).await
+    Box::pin(carry_out(&about, &Scope::default(), plan, fleet, None)).await
 }
 
 /// Whoever looks on is shown how it goes, and can end it with a signal.
@@ -227,7 +234,7 @@ async fn carry_out(
     if show.is_some() {
         announce(&plan, begun.dir.path());
     }
-    conduct(begun, plan, fleet, show.map(|show| (show, inbox))).await
+    Box::pin(conduct(begun, plan, fleet, show.map(|show| (show, inbox)))).await
 }
 
 /// A run that may go on: its directory is held, and its journal written.
@@ -248,7 +255,7 @@ pub(super) async fn conduct(
     fleet: Arc<dyn Fleet>,
     shown: Option<(Show, mpsc::UnboundedReceiver<RunEvent>)>,
 ) -> Result<Carried, Failure> {
-    let began = Instant::now();
+    let since = Instant::now();
     let Begun {
         run_id,
         started,
@@ -323,7 +330,7 @@ pub(super) async fn conduct(
         simulated: plan.backend.simulated,
         devices,
         dir,
-        took: began.elapsed(),
+        took: since.elapsed(),
     })
 }
 

@@ -92,13 +92,16 @@ fn what_stands(record: &DeviceRecord, wish: Wish) -> Option<Stands> {
     match state {
         // A doubt of a step that was cut short may be settled yet; an outcome that is unknown waits for a person.
         DeviceState::Unknown if record.doubt().is_some() => Some(Stands::Finished),
-        DeviceState::Unknown => None,
         DeviceState::Unreachable | DeviceState::Cancelled => Some(Stands::Finished),
         DeviceState::Failed if is_local => Some(Stands::Finished),
         DeviceState::Failed | DeviceState::Partial if wish == Wish::RetryFailed => {
             Some(Stands::Done)
         }
-        DeviceState::Failed | DeviceState::Partial | DeviceState::Ok | DeviceState::Skipped => None,
+        DeviceState::Unknown
+        | DeviceState::Failed
+        | DeviceState::Partial
+        | DeviceState::Ok
+        | DeviceState::Skipped => None,
     }
 }
 
@@ -283,7 +286,7 @@ mod tests {
                 prop_assert_eq!(&told, &expected, "{:?}", &sheet);
                 let Some(to_run) = expected else {
                     let is_unsealed = sheet.over == Some(Over::CrashBeforeSealing);
-                    prop_assert_eq!(&rest[&DEVICE] == &Rest::Seal, is_unsealed);
+                    prop_assert_eq!(rest[&DEVICE] == Rest::Seal, is_unsealed);
                     if is_unsealed {
                         run.publish();
                         sheet.over = Some(Over::Walked);

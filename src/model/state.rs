@@ -167,28 +167,10 @@ impl RunState {
 
 impl DeviceRecord {
     fn apply(&mut self, event: &RunEvent) {
+        self.hear_of_session(event);
+        self.hear_of_command(&event.ev);
         match &event.ev {
             EventKind::DeviceStarted { anew, .. } => self.start(anew),
-            EventKind::SessionRequested { .. } => self.asked = Some(event.t),
-            EventKind::SessionGranted {
-                session, joined, ..
-            } => {
-                self.asked = None;
-                if self.session.replace(session.clone()).as_ref() != Some(session) {
-                    self.known.clear();
-                }
-                // A backend has one session for a device: what it gave before is gone.
-                self.open.clear();
-                self.open.extend(Some(session.clone()).filter(|_| !joined));
-            }
-            EventKind::SessionEnded { session, end, .. } => {
-                self.session = None;
-                self.known.clear();
-                self.outstanding.clear();
-                if !matches!(end, SessionEnd::NotClosed { .. }) {
-                    self.open.remove(session);
-                }
-            }
             EventKind::StepStarted {
                 step,
                 attempt,
@@ -196,39 +178,6 @@ impl DeviceRecord {
                 nonce,
                 ..
             } => self.begin(step, *item, *attempt, nonce),
-            EventKind::CommandPermitted {
-                step,
-                session,
-                command,
-                effect,
-                ..
-            } => self.pend(step, |pending| pending.permitted(session, command, *effect)),
-            EventKind::CommandIssued {
-                step,
-                session,
-                command,
-                name,
-                ..
-            } => {
-                self.outstanding.push(*command);
-                self.known.insert(*command);
-                self.pend(step, |pending| pending.issued(session, *command, name));
-            }
-            EventKind::CommandEnded {
-                session,
-                command,
-                cause,
-                started,
-                ..
-            } => {
-                self.outstanding.retain(|id| id != command);
-                for pending in &mut self.pending {
-                    pending.ended(session, *command, cause.as_ref(), *started);
-                }
-            }
-            EventKind::CommandSettled { step, settled, .. } => {
-                self.pend(step, |pending| pending.settled(*settled));
-            }
             EventKind::FileStored {
                 step,
                 path,
@@ -310,6 +259,71 @@ impl DeviceRecord {
                 self.sealed = None;
                 self.is_published = true;
                 self.bags.push(path.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn hear_of_session(&mut self, event: &RunEvent) {
+        match &event.ev {
+            EventKind::SessionRequested { .. } => self.asked = Some(event.t),
+            EventKind::SessionGranted {
+                session, joined, ..
+            } => {
+                self.asked = None;
+                if self.session.replace(session.clone()).as_ref() != Some(session) {
+                    self.known.clear();
+                }
+                // A backend has one session for a device: what it gave before is gone.
+                self.open.clear();
+                self.open.extend(Some(session.clone()).filter(|_| !joined));
+            }
+            EventKind::SessionEnded { session, end, .. } => {
+                self.session = None;
+                self.known.clear();
+                self.outstanding.clear();
+                if !matches!(end, SessionEnd::NotClosed { .. }) {
+                    self.open.remove(session);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn hear_of_command(&mut self, event: &EventKind) {
+        match event {
+            EventKind::CommandPermitted {
+                step,
+                session,
+                command,
+                effect,
+                ..
+            } => self.pend(step, |pending| pending.permitted(session, command, *effect)),
+            EventKind::CommandIssued {
+                step,
+                session,
+                command,
+                name,
+                ..
+            } => {
+                self.outstanding.push(*command);
+                self.known.insert(*command);
+                self.pend(step, |pending| pending.issued(session, *command, name));
+            }
+            EventKind::CommandEnded {
+                session,
+                command,
+                cause,
+                started,
+                ..
+            } => {
+                self.outstanding.retain(|id| id != command);
+                for pending in &mut self.pending {
+                    pending.ended(session, *command, cause.as_ref(), *started);
+                }
+            }
+            EventKind::CommandSettled { step, settled, .. } => {
+                self.pend(step, |pending| pending.settled(*settled));
             }
             _ => {}
         }

@@ -204,6 +204,10 @@ impl Visit {
 
     async fn finish(mut self, end: DeviceEnd) {
         self.link.close().await;
+        if self.link.hold.left.is_some() {
+            // No session came about here in which the one of an earlier process would have been.
+            dismiss(&self.job, &self.device).await;
+        }
         self.link.give_up_files().await;
         for step in &self.job.plan.playbook.steps {
             // The walk did not come to what an earlier one put there.
